@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The vocabulary of Glyph: the resource kinds of `glyphapi.ai/v1alpha1`, the API-key format and its
+//! hash, and the pure rules that every program must judge alike (what a subscription entitles to,
+//! which period a quota counts in). No client, no clock, no randomness: they are arguments.
+
+pub mod api_key_format;
+pub mod common;
+pub mod entitlement;
+pub mod period;
+mod resources;
+
+pub use resources::*;
+
+/// The API group of every kind.
+pub const GROUP: &str = "glyphapi.ai";
+/// The served version of every kind.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,130 @@
+//! What a customer is entitled to. One table, used by the operator (who may have a key, what to show)
+//! and by the sidecar (what to let through), so that they cannot disagree. Pure: the time is an argument.
+
+use jiff::Timestamp;
+
+use crate::{Subscription, SubscriptionState, SubscriptionStatus, Tier};
+
+/// What a customer's subscription comes to at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Full service on this tier, by a subscription.
+    Subscribed {
+        /// Name of the tier in force.
+        tier: String,
+        /// Start of Stripe's current period, which the monthly allowance is anchored at.
+        anchor: Option<Timestamp>,
+    },
+    /// A renewal stayed unpaid past its grace: the tier's `degradeTo` holds, or payment is required.
+    Lapsed {
+        /// Name of the tier that was not paid for.
+        tier: String,
+    },
+    /// No subscription in force: the default tier.
+    Default,
+}
+
+impl Standing {
+    /// What `status` comes to at `now`.
+    ///
+    /// | Stripe's state | before `graceUntil` | after, or no grace |
+    /// |---|---|---|
+    /// | active, trialing | Subscribed | Subscribed |
+    /// | past_due | Subscribed | Lapsed |
+    /// | unpaid, paused | Lapsed | Lapsed |
+    /// | none, incomplete, incomplete_expired, canceled | Default | Default |
+    #[must_use]
+    pub fn of(status: Option<&SubscriptionStatus>, now: Timestamp) -> Self {
+        use SubscriptionState as S;
+        let Some((status, state)) = status.and_then(|s| s.state.map(|state| (s, state))) else {
+            return Self::Default;
+        };
+        let Some(tier) = status.tier.clone() else {
+            return Self::Default;
+        };
+        let anchor = status.current_period.as_ref().map(|p| p.start.0);
+        let in_grace = status
+            .grace_until
+            .as_ref()
+            .is_some_and(|until| now < until.0);
+        match state {
+            S::Active | S::Trialing => Self::Subscribed { tier, anchor },
+            S::PastDue if in_grace => Self::Subscribed { tier, anchor },
+            S::PastDue | S::Unpaid | S::Paused => Self::Lapsed { tier },
+            S::Incomplete | S::IncompleteExpired | S::Canceled => Self::Default,
+        }
+    }
+}
+
+/// Whether Stripe will never bring this subscription back.
+#[must_use]
+pub fn is_final(state: Option<SubscriptionState>) -> bool {
+    matches!(
+        state,
+        Some(SubscriptionState::Canceled | SubscriptionState::IncompleteExpired)
+    )
+}
+
+/// The subscription that speaks for a customer: of those that have not ended, the oldest; ties by UID.
+/// Every other one is in conflict with it.
+pub fn in_charge<'a>(all: impl IntoIterator<Item = &'a Subscription>) -> Option<&'a Subscription> {
+    all.into_iter().min_by_key(|s| {
+        let ended = is_final(s.status.as_ref().and_then(|status| status.state));
+        let made = s.metadata.creation_timestamp.as_ref().map(|t| t.0);
+        (ended, made, s.metadata.uid.clone())
+    })
+}
+
+/// Whether a customer may get a new API key, and if not, what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyEntitlement {
+    /// A key may be made.
+    Granted,
+    /// The tier gives keys after payment only, and nothing is paid.
+    AfterPayment {
+        /// Tier that has to be paid for.
+        tier: String,
+        /// Where the customer pays, if a link is ready.
+        pay_at: Option<String>,
+    },
+    /// The tier that decides does not exist.
+    UnknownTier {
+        /// Its name.
+        tier: String,
+    },
+}
+
+/// Whether a customer with the subscription in charge `subscription` may get a new key.
+///
+/// Before the first payment the subscribed tier decides, not the default one: that is the plan's
+/// "generate after payment". Keys that exist already go on by what is in force.
+#[must_use]
+pub fn key_entitlement<'a>(
+    subscription: Option<&Subscription>,
+    default_tier: &str,
+    tier_named: impl Fn(&str) -> Option<&'a Tier>,
+    now: Timestamp,
+) -> KeyEntitlement {
+    let status = subscription.and_then(|s| s.status.as_ref());
+    let ended = is_final(status.and_then(|s| s.state));
+    let standing = Standing::of(status, now);
+    let name = match (&standing, subscription) {
+        (Standing::Subscribed { .. }, _) => return KeyEntitlement::Granted,
+        (Standing::Lapsed { tier }, _) => tier.as_str(),
+        (Standing::Default, Some(wish)) if !ended => wish.spec.tier.as_str(),
+        (Standing::Default, _) => default_tier,
+    };
+    match tier_named(name) {
+        None => KeyEntitlement::UnknownTier {
+            tier: name.to_owned(),
+        },
+        Some(tier) if tier.spec.keys_before_payment => KeyEntitlement::Granted,
+        Some(_) => KeyEntitlement::AfterPayment {
+            tier: name.to_owned(),
+            pay_at: status.and_then(|s| s.checkout_url.clone()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
+
+use super::*;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn status(state: &str, grace_until: Option<&str>) -> SubscriptionStatus {
+    serde_json::from_value(json!({
+        "state": state,
+        "tier": "starter",
+        "currentPeriod": {"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"},
+        "graceUntil": grace_until,
+    }))
+    .unwrap()
+}
+
+fn subscription(name: &str, made: &str, status: Option<SubscriptionStatus>) -> Subscription {
+    let spec = serde_json::from_value(json!({"customerRef": {"name": "ada"}, "tier": "starter"}));
+    let mut subscription = Subscription::new(name, spec.unwrap());
+    subscription.metadata.uid = Some(name.to_owned());
+    subscription.metadata.creation_timestamp = Some(Time(at(made)));
+    subscription.status = status;
+    subscription
+}
+
+fn tier(name: &str, keys_before_payment: bool) -> Tier {
+    let spec = json!({"displayName": name, "keysBeforePayment": keys_before_payment});
+    Tier::new(name, serde_json::from_value(spec).unwrap())
+}
+
+#[test]
+fn every_state_of_stripe_comes_to_what_the_table_says() {
+    let now = at("2026-01-20T00:00:00Z");
+    let subscribed = Standing::Subscribed {
+        tier: "starter".into(),
+        anchor: Some(at("2026-01-01T00:00:00Z")),
+    };
+    let lapsed = Standing::Lapsed {
+        tier: "starter".into(),
+    };
+    let (within, past) = (Some("2026-01-20T00:00:01Z"), Some("2026-01-20T00:00:00Z"));
+    for (state, grace, expected) in [
+        ("active", None, &subscribed),
+        ("trialing", None, &subscribed),
+        ("past_due", within, &subscribed),
+        ("past_due", past, &lapsed),
+        ("past_due", None, &lapsed),
+        ("unpaid", within, &lapsed),
+        ("paused", None, &lapsed),
+        ("incomplete", within, &Standing::Default),
+        ("incomplete_expired", None, &Standing::Default),
+        ("canceled", within, &Standing::Default),
+    ] {
+        assert_eq!(
+            &Standing::of(Some(&status(state, grace)), now),
+            expected,
+            "{state} {grace:?}"
+        );
+    }
+    assert_eq!(Standing::of(None, now), Standing::Default);
+}
+
+#[test]
+fn the_oldest_subscription_that_has_not_ended_is_in_charge() {
+    let ended = subscription("a", "2026-01-01T00:00:00Z", Some(status("canceled", None)));
+    let first = subscription("b", "2026-01-02T00:00:00Z", None);
+    let second = subscription("c", "2026-01-03T00:00:00Z", Some(status("active", None)));
+    let chosen = in_charge([&second, &ended, &first]).unwrap();
+    assert_eq!(chosen.metadata.name.as_deref(), Some("b"));
+    assert_eq!(
+        in_charge([&ended]).unwrap().metadata.name.as_deref(),
+        Some("a")
+    );
+}
+
+#[test]
+fn a_key_waits_for_the_first_payment_unless_the_tier_gives_it_unpaid() {
+    let (free, starter) = (tier("free", true), tier("starter", false));
+    let find = |name: &str| match name {
+        "free" => Some(&free),
+        "starter" => Some(&starter),
+        _ => None,
+    };
+    let now = at("2026-01-20T00:00:00Z");
+    let entitled = |s: Option<&Subscription>| key_entitlement(s, "free", find, now);
+
+    assert_eq!(entitled(None), KeyEntitlement::Granted);
+    let mut unpaid = subscription(
+        "s",
+        "2026-01-01T00:00:00Z",
+        Some(SubscriptionStatus::default()),
+    );
+    unpaid.status.as_mut().unwrap().checkout_url = Some("https://pay".into());
+    let waits = KeyEntitlement::AfterPayment {
+        tier: "starter".into(),
+        pay_at: Some("https://pay".into()),
+    };
+    assert_eq!(entitled(Some(&unpaid)), waits);
+    let paid = subscription("s", "2026-01-01T00:00:00Z", Some(status("active", None)));
+    assert_eq!(entitled(Some(&paid)), KeyEntitlement::Granted);
+    let ended = subscription("s", "2026-01-01T00:00:00Z", Some(status("canceled", None)));
+    assert_eq!(entitled(Some(&ended)), KeyEntitlement::Granted);
+    let missing = key_entitlement(None, "gone", find, now);
+    assert_eq!(
+        missing,
+        KeyEntitlement::UnknownTier {
+            tier: "gone".into()
+        }
+    );
+}

@@ -1,0 +1,21 @@
+//! The resource kinds, one file each. Schemas, CEL rules and printer columns stand with the types;
+//! `crdgen` writes them to `crds/yaml/`.
+
+mod api_key;
+mod credit_grant;
+mod credit_pack;
+mod customer;
+mod subscription;
+mod tier;
+
+pub use api_key::{ApiKey, ApiKeySpec, ApiKeyStatus, Environment, HashedKey, Rotation};
+pub use credit_grant::{
+    CreditGrant, CreditGrantSpec, CreditGrantStatus, GrantSource, GrantSourceType,
+};
+pub use credit_pack::{CreditPack, CreditPackSpec, CreditPackStatus};
+pub use customer::{CognitoRef, Credits, GlyphCustomer, GlyphCustomerSpec, GlyphCustomerStatus};
+pub use subscription::{
+    DriftPolicy, PaymentMethod, Subscription, SubscriptionSpec, SubscriptionState,
+    SubscriptionStatus,
+};
+pub use tier::{Grace, OverQuota, Quota, Tier, TierSpec, TierStatus};

@@ -1,0 +1,129 @@
+//! `Subscription`: a customer's wish for a tier, and where Stripe stands on it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Intent, LocalRef, PeriodStatus, conditions_schema};
+
+/// A customer's wish for a tier, paid through Stripe.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "glyphapi.ai",
+    version = "v1alpha1",
+    kind = "Subscription",
+    namespaced,
+    status = "SubscriptionStatus",
+    derive = "PartialEq",
+    category = "glyph"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionSpec {
+    /// Who subscribes.
+    pub customer_ref: LocalRef,
+    /// Name of the Tier subscribed to.
+    #[schemars(length(min = 1, max = 253))]
+    pub tier: String,
+    /// How the first payment is made.
+    #[serde(default)]
+    pub payment: PaymentMethod,
+    /// Days of trial, instead of the tier's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 730))]
+    pub trial_days: Option<u32>,
+    /// End the subscription with the period that is paid.
+    #[serde(default)]
+    pub cancel_at_period_end: bool,
+    /// What to do when the plan is changed in Stripe.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
+}
+
+/// How the first payment of a subscription is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PaymentMethod {
+    /// By a person, on Stripe's checkout page; the link is in status.
+    #[default]
+    Checkout,
+    /// By invoice.
+    Invoice,
+    /// With the customer's default payment method.
+    DefaultPaymentMethod,
+}
+
+/// What to do when the plan is changed in Stripe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    /// Take Stripe's plan over into status, and say so.
+    #[default]
+    Accept,
+    /// Put the plan of the spec back.
+    Revert,
+}
+
+/// Stripe's states of a subscription, in Stripe's own words
+/// (<https://docs.stripe.com/api/subscriptions/object#subscription_object-status>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionState {
+    /// First payment failed or waits for confirmation.
+    Incomplete,
+    /// First payment was not made in time; final.
+    IncompleteExpired,
+    /// In trial.
+    Trialing,
+    /// Paid.
+    Active,
+    /// A renewal failed; Stripe tries again.
+    PastDue,
+    /// Ended; final.
+    Canceled,
+    /// Renewals failed for good, but the subscription stands.
+    Unpaid,
+    /// Trial ended without a payment method.
+    Paused,
+}
+
+/// What was observed of a subscription.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Synced, Stalled, Drifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// Stripe subscription (`sub_…`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripe_subscription_id: Option<String>,
+    /// Stripe's state, in Stripe's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<SubscriptionState>,
+    /// Tier that Stripe bills for, which is the one in force while paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// Stripe's current period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_period: Option<PeriodStatus>,
+    /// Where the customer pays; gone once paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout_url: Option<String>,
+    /// Checkout session (`cs_…`) behind `checkoutUrl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout_session_id: Option<String>,
+    /// When the checkout link ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout_expires_at: Option<Time>,
+    /// Until when full service goes on although a renewal is unpaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_until: Option<Time>,
+    /// Tier that takes over at the period's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_tier: Option<String>,
+    /// External create under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+}
