@@ -1,0 +1,261 @@
+//! Stripe's objects as the operator needs them: few fields, our own types. Wire types stay in the
+//! adapter; what is here is compared, planned with, and frozen into intents.
+
+use std::collections::BTreeMap;
+
+use glyph_crds::SubscriptionState;
+use glyph_crds::common::Interval;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Which resource an external object belongs to. It is the object's metadata in Stripe.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Owner {
+    /// Kind, e.g. `GlyphCustomer`.
+    pub kind: String,
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+    /// UID of the resource: another UID is another resource, whatever its name.
+    pub uid: String,
+}
+
+impl Owner {
+    /// Metadata key of the UID; objects are searched by it.
+    pub const UID: &'static str = "glyph_uid";
+    const KIND: &'static str = "glyph_kind";
+    const NAMESPACE: &'static str = "glyph_namespace";
+    const NAME: &'static str = "glyph_name";
+
+    /// The metadata an object of this owner carries.
+    #[must_use]
+    pub fn to_metadata(&self) -> BTreeMap<String, String> {
+        [
+            (Self::KIND, &self.kind),
+            (Self::NAMESPACE, &self.namespace),
+            (Self::NAME, &self.name),
+            (Self::UID, &self.uid),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.clone()))
+        .into()
+    }
+
+    /// The owner that metadata names, if it names one whole.
+    #[must_use]
+    pub fn from_metadata<S: std::borrow::Borrow<str> + Ord>(
+        get: impl Fn(&str) -> Option<S>,
+    ) -> Option<Self> {
+        let text = |key: &str| get(key).map(|s| s.borrow().to_owned());
+        Some(Self {
+            kind: text(Self::KIND)?,
+            namespace: text(Self::NAMESPACE)?,
+            name: text(Self::NAME)?,
+            uid: text(Self::UID)?,
+        })
+    }
+}
+
+/// Parameters of a Stripe customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerParams {
+    /// E-mail address.
+    pub email: String,
+    /// Name on invoices.
+    pub name: Option<String>,
+    /// The Cognito user's `sub`, once known; metadata `cognito_sub`.
+    pub cognito_sub: Option<String>,
+    /// Whose customer it is.
+    pub owner: Owner,
+}
+
+/// A Stripe customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// `cus_…`
+    pub id: String,
+    /// Deleted in Stripe; nothing else is known then.
+    pub deleted: bool,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Name on invoices.
+    pub name: Option<String>,
+    /// Metadata `cognito_sub`.
+    pub cognito_sub: Option<String>,
+    /// Whose customer it is, if ours.
+    pub owner: Option<Owner>,
+}
+
+/// Parameters of a Stripe product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductParams {
+    /// Name that customers see.
+    pub name: String,
+    /// Whose product it is.
+    pub owner: Owner,
+}
+
+/// A Stripe product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// `prod_…`
+    pub id: String,
+    /// Name that customers see.
+    pub name: String,
+    /// Whether it can be sold.
+    pub active: bool,
+    /// Whose product it is, if ours.
+    pub owner: Option<Owner>,
+}
+
+/// Parameters of a Stripe price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceParams {
+    /// Product the price is of.
+    pub product: String,
+    /// Key under which the price is found again; taken over from an older price that has it.
+    pub lookup_key: String,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// Minor units.
+    pub amount: i64,
+    /// Absent: charged once.
+    pub interval: Option<Interval>,
+    /// Whose price it is.
+    pub owner: Owner,
+}
+
+/// A Stripe price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// `price_…`
+    pub id: String,
+    /// Product the price is of.
+    pub product: String,
+    /// Key under which the price is found again.
+    pub lookup_key: Option<String>,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// Minor units; absent for tiered or decimal prices, which are not ours.
+    pub amount: Option<i64>,
+    /// Absent: charged once, or by an interval we do not sell.
+    pub interval: Option<Interval>,
+    /// Whether it can be bought.
+    pub active: bool,
+    /// Whose price it is, if ours.
+    pub owner: Option<Owner>,
+}
+
+/// Parameters of a checkout session for a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckoutParams {
+    /// Customer that pays.
+    pub customer: String,
+    /// Price that is subscribed to.
+    pub price: String,
+    /// Days of trial.
+    pub trial_days: Option<u32>,
+    /// Where Stripe sends the person after paying.
+    pub success_url: String,
+    /// Where Stripe sends the person who gives up.
+    pub cancel_url: String,
+    /// The Subscription resource: metadata of the session and of the subscription it makes.
+    pub owner: Owner,
+}
+
+/// Where a checkout session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckoutState {
+    /// Can be paid.
+    Open,
+    /// Was completed; look at the subscription.
+    Complete,
+    /// Can no longer be paid.
+    Expired,
+}
+
+/// A checkout session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutSession {
+    /// `cs_…`
+    pub id: String,
+    /// Where the person pays, while open.
+    pub url: Option<String>,
+    /// Where it stands.
+    pub state: CheckoutState,
+    /// Customer that pays.
+    pub customer: Option<String>,
+    /// Subscription it made (`sub_…`).
+    pub subscription: Option<String>,
+    /// When it can no longer be paid.
+    pub expires_at: Timestamp,
+    /// Whose session it is, if ours.
+    pub owner: Option<Owner>,
+}
+
+/// How a subscription that is made without checkout collects its money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Collection {
+    /// Charge the customer's default payment method.
+    Automatic,
+    /// Send an invoice that is due after so many days.
+    Invoice {
+        /// Days until due.
+        days_until_due: u32,
+    },
+}
+
+/// Parameters of a subscription that is made without checkout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionParams {
+    /// Customer that pays.
+    pub customer: String,
+    /// Price that is subscribed to.
+    pub price: String,
+    /// Days of trial.
+    pub trial_days: Option<u32>,
+    /// How money is collected.
+    pub collection: Collection,
+    /// The Subscription resource.
+    pub owner: Owner,
+}
+
+/// A Stripe subscription. Periods live on its item (CASE 28).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StripeSubscription {
+    /// `sub_…`
+    pub id: String,
+    /// Customer that pays.
+    pub customer: String,
+    /// Stripe's state; absent for a word that we do not know yet.
+    pub state: Option<SubscriptionState>,
+    /// Price of its first item.
+    pub price: Option<String>,
+    /// Id of its first item (`si_…`).
+    pub item: Option<String>,
+    /// Period of its first item: start and end.
+    pub period: Option<(Timestamp, Timestamp)>,
+    /// Ends with the period.
+    pub cancel_at_period_end: bool,
+    /// When Stripe made it; the oldest of several wins.
+    pub created: Timestamp,
+    /// Whose subscription it is, if ours.
+    pub owner: Option<Owner>,
+}
+
+/// What went wrong in a call, classed by what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailureClass {
+    /// The call is wrong and stays wrong until something changes.
+    Invalid,
+    /// The credential is missing or refused; the setting's name.
+    Credential(&'static str),
+    /// Too many calls; when to come back, if the service said so.
+    Throttled(Option<std::time::Duration>),
+    /// The same idempotency key was used with other parameters.
+    IdempotencyMismatch,
+    /// Network, timeout, 5xx: nobody knows whether it had an effect. Repeat under the same key.
+    Transient,
+    /// A 5xx that the service will replay under this key for ever: look, then use a new key.
+    StoredFailure,
+}
