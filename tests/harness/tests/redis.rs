@@ -1,0 +1,48 @@
+//! Redis as tests need it: real, empty, and ill-treated at will.
+
+use std::time::Duration;
+
+use glyph_harness::{Redis, Result, poll_until};
+
+#[tokio::test]
+async fn it_counts_flushes_and_takes_options() -> Result<()> {
+    let redis = Redis::start_with(&["--databases", "2"]).await?;
+    assert_eq!(redis.command_line("INCR calls").await?, ":1");
+    assert_eq!(redis.command_line("INCR calls").await?, ":2");
+    redis.flush().await?;
+    assert_eq!(redis.command_line("GET calls").await?, "$-1");
+    assert!(
+        redis.command_line("SELECT 5").await?.starts_with("-ERR"),
+        "--databases 2"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_one_refuses_and_comes_back_empty_on_the_same_port() -> Result<()> {
+    let redis = Redis::start().await?;
+    redis.command_line("INCR calls").await?;
+    redis.stop();
+    assert!(redis.command_line("PING").await.is_err());
+    redis.start_again().await?;
+    assert_eq!(redis.command_line("GET calls").await?, "$-1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_one_hangs_and_a_resumed_one_answers() -> Result<()> {
+    let redis = Redis::start().await?;
+    redis.pause();
+    let asked = tokio::time::timeout(Duration::from_millis(300), redis.command_line("PING")).await;
+    assert!(asked.is_err(), "it must hang, and said {asked:?}");
+    redis.resume();
+    let answers = async || {
+        redis
+            .command_line("PING")
+            .await
+            .ok()
+            .filter(|said| said == "+PONG")
+    };
+    poll_until("an answer after SIGCONT", Duration::from_secs(5), answers).await?;
+    Ok(())
+}
