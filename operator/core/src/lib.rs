@@ -2,3 +2,4 @@
 //! and no `.await`: time, ids and random characters are arguments.
 
 pub mod billing;
+pub mod signature;
