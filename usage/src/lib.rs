@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The counters: how much of a quota is used, and how fast a key is used.
+//!
+//! One trait, [`Counters`]; [`RedisCounters`] in front of Redis, exact however many sidecars share it; its twin
+//! [`MemoryCounters`] for tests and trials; and one conformance suite (feature `conformance`) that both pass. What to
+//! do when the counters are not available (refuse, or allow a stated budget) is the caller's policy, not decided here.
+//! Redis' own types stop at the module `redis`.
+
+mod breaker;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod high_water;
+mod memory;
+mod redis;
+mod spend;
+
+pub use memory::MemoryCounters;
+pub use redis::{DEFAULT_DEADLINE, EvictingRedis, InvalidUrl, RedisCounters};
+pub use spend::{
+    Counters, CountersError, Decision, MAX_BURST, MAX_COUNT, MAX_REQUESTS_PER_SECOND, Outcome,
+    Period, Rate, RateState, Spend, Unavailable,
+};
