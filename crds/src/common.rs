@@ -5,6 +5,8 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// The condition types every kind uses; they are always all present, and never come and go.
 pub mod condition {
     /// The resource does what its spec asks for.
@@ -18,10 +20,11 @@ pub mod condition {
 }
 
 /// A reference to another Glyph resource in the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 pub struct LocalRef {
     /// Name of the resource in this namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = rules::resource_name("name"))]
     pub name: String,
 }
 
@@ -35,55 +38,67 @@ pub enum Interval {
 }
 
 /// A price that is charged again every interval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct RecurringPrice {
     /// ISO 4217 currency code in lower case, as Stripe writes it.
-    #[schemars(regex(pattern = "^[a-z]{3}$"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = rules::currency())]
     pub currency: String,
     /// Amount in the currency's minor unit (cents for usd).
-    #[schemars(range(min = 1, max = 99_999_999))]
+    #[x_kube(validation = rules::amount())]
     pub amount: i64,
     /// How often the amount is charged.
     pub interval: Interval,
 }
 
 /// A price that is charged once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct OneTimePrice {
     /// ISO 4217 currency code in lower case, as Stripe writes it.
-    #[schemars(regex(pattern = "^[a-z]{3}$"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = rules::currency())]
     pub currency: String,
     /// Amount in the currency's minor unit (cents for usd).
-    #[schemars(range(min = 1, max = 99_999_999))]
+    #[x_kube(validation = rules::amount())]
     pub amount: i64,
 }
 
 /// Which Stripe price stands for a resource. At most one of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!(has(self.lookupKey) && has(self.priceId))")
-    .message("set stripe.lookupKey (the operator makes the price) or stripe.priceId (adopts yours), not both"))]
+#[x_kube(validation = rules::rule(
+    "!(has(self.lookupKey) && has(self.priceId))",
+    "set stripe.lookupKey (the operator makes the price) or stripe.priceId (it adopts yours), not both",
+))]
 pub struct StripePriceRef {
     /// Lookup key under which the operator makes and finds the price; default `<namespace>-<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(max = 250))]
+    #[x_kube(validation = rules::rule(
+        "self.matches('^[A-Za-z0-9_.:-]{1,200}$')",
+        "stripe.lookupKey must have 1 to 200 letters, digits, '_', '-', '.' or ':'",
+    ))]
     pub lookup_key: Option<String>,
     /// Id of a price made by hand (`price_…`); it is adopted, never changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^price_[A-Za-z0-9_]+$"))]
+    #[schemars(length(max = 250))]
+    #[x_kube(validation = rules::rule(
+        "self.matches('^price_[A-Za-z0-9_]+$')",
+        "stripe.priceId must be the id of a Stripe price, which begins with price_",
+    ))]
     pub price_id: Option<String>,
 }
 
 /// A sustained rate with a burst, per API key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// Requests per second that are admitted for ever.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[x_kube(validation = rules::between("requestsPerSecond", 1, 1_000_000, ""))]
     pub requests_per_second: u32,
-    /// Requests admitted at once after a pause; default: `requestsPerSecond`.
+    /// Requests admitted at once after a pause; default: `requestsPerSecond`. Less makes callers space them out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[x_kube(validation = rules::between("burst", 1, 1_000_000, ""))]
     pub burst: Option<u32>,
 }
 

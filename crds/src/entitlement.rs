@@ -65,14 +65,31 @@ pub fn is_final(state: Option<SubscriptionState>) -> bool {
     )
 }
 
-/// The subscription that speaks for a customer: of those that have not ended, the oldest; ties by UID.
-/// Every other one is in conflict with it.
+/// Where a subscription stands in the line to speak for its customer: those that have not ended before those that
+/// have, then the oldest, then by UID. The least is in charge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seniority {
+    ended: bool,
+    made: Option<Timestamp>,
+    uid: Option<String>,
+}
+
+impl Seniority {
+    /// The place of `subscription`.
+    #[must_use]
+    pub fn of(subscription: &Subscription) -> Self {
+        let metadata = &subscription.metadata;
+        Self {
+            ended: is_final(subscription.status.as_ref().and_then(|s| s.state)),
+            made: metadata.creation_timestamp.as_ref().map(|t| t.0),
+            uid: metadata.uid.clone(),
+        }
+    }
+}
+
+/// The subscription that speaks for a customer ([`Seniority`]). Every other one is in conflict with it.
 pub fn in_charge<'a>(all: impl IntoIterator<Item = &'a Subscription>) -> Option<&'a Subscription> {
-    all.into_iter().min_by_key(|s| {
-        let ended = is_final(s.status.as_ref().and_then(|status| status.state));
-        let made = s.metadata.creation_timestamp.as_ref().map(|t| t.0);
-        (ended, made, s.metadata.uid.clone())
-    })
+    all.into_iter().min_by_key(|s| Seniority::of(s))
 }
 
 /// Whether a customer may get a new API key, and if not, what it waits for.

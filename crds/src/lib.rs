@@ -7,6 +7,7 @@ pub mod common;
 pub mod entitlement;
 pub mod period;
 mod resources;
+mod rules;
 
 pub use resources::*;
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{LocalRef, RateLimit, conditions_schema};
+use crate::rules;
 
 /// A credential of a customer, delivered once into a Secret.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -17,45 +18,79 @@ use crate::common::{LocalRef, RateLimit, conditions_schema};
     namespaced,
     status = "ApiKeyStatus",
     derive = "PartialEq",
-    category = "glyph"
+    doc = "A credential of a customer. The key itself is never in the resource, only its hashes.",
+    shortname = "gkey",
+    category = "glyph",
+    selectable = ".spec.customerRef.name",
+    printcolumn(name = "Customer", type_ = "string", json_path = ".spec.customerRef.name"),
+    printcolumn(name = "Prefix", type_ = "string", json_path = ".status.prefix"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".spec.expiresAt"),
+    printcolumn(name = "Revoked", type_ = "boolean", json_path = ".spec.revoked"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Last used", type_ = "string", json_path = ".status.lastUsedAt", priority = 1),
+    printcolumn(name = "Key ID", type_ = "string", json_path = ".status.keyId", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = rules::name_fits_a_label()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeySpec {
-    /// Whose key it is.
+    /// Whose key it is. Immutable.
+    #[x_kube(validation = rules::immutable("customerRef", "make another ApiKey for another customer"))]
     pub customer_ref: LocalRef,
     /// Name that people know the key by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 250))]
+    #[schemars(length(max = rules::DISPLAY_NAME_LENGTH))]
+    #[x_kube(validation = rules::not_blank("displayName", "write a name that people know the key by, or leave it out"))]
     pub display_name: Option<String>,
-    /// Which gateways accept the key.
+    /// Which gateways accept the key. Immutable.
     #[serde(default)]
+    #[x_kube(validation = rules::immutable("environment", "make another ApiKey for another environment"))]
     pub environment: Environment,
-    /// When the key stops working. Absent: never.
+    /// When the key stops working, as an RFC 3339 time. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::timestamp_schema")]
+    #[x_kube(validation = rules::timestamp("expiresAt"))]
     pub expires_at: Option<Time>,
     /// The key stopped working, for good.
     #[serde(default)]
+    #[x_kube(validation = rules::rule(
+        "self || !oldSelf",
+        "a revoked key stays revoked; make another ApiKey",
+    ))]
     pub revoked: bool,
     /// Rate limit of this key, instead of the tier's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
     /// Addresses the key may be used from, as CIDR. Empty: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(max = 64)))]
+    #[x_kube(validation = rules::rule(
+        "self.all(cidr, isCIDR(cidr))",
+        "allowedCidrs must hold addresses with a prefix length, such as 203.0.113.0/24, 198.51.100.7/32 or 2001:db8::/32",
+    ))]
     pub allowed_cidrs: Vec<String>,
     /// What the key may do, in the API's own words. Empty: all the customer may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(max = 128)))]
+    #[x_kube(validation = rules::rule(
+        "self.all(scope, scope.matches('^[A-Za-z0-9_.:/*-]+$'))",
+        "scopes must hold words of letters, digits and '_', '.', ':', '/', '*', '-'",
+    ))]
     pub scopes: Vec<String>,
     /// Replaces the key when its revision grows.
     #[serde(default)]
     pub rotation: Rotation,
     /// Name of the Secret the key is delivered in; default: the name of the ApiKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::resource_name("secretName"))]
     pub secret_name: Option<String>,
     /// How long the Secret stays, as in `15m`; default one hour.
     #[serde(default = "default_reveal_ttl")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = rules::duration_from("revealTtl", "1s"))]
     pub reveal_ttl: Duration,
 }
 
@@ -71,14 +106,20 @@ pub enum Environment {
 }
 
 /// When and how a key is replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Rotation {
     /// Grows to make a new key.
     #[serde(default)]
-    #[schemars(range(min = 0))]
+    #[x_kube(validation = rules::between("rotation.revision", 0, 9_007_199_254_740_991, ""))]
+    #[x_kube(validation = rules::rule(
+        "self >= oldSelf",
+        "rotation.revision can only grow; add 1 to replace the key",
+    ))]
     pub revision: i64,
-    /// How long the old key works beside the new one, as in `24h`.
+    /// How long the old key works beside the new one, as in `24h`; `0s` ends it at once.
     #[serde(default = "default_overlap")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = rules::duration_from("rotation.overlap", "0s"))]
     pub overlap: Duration,
 }
 

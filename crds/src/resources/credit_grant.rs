@@ -6,8 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{LocalRef, conditions_schema};
+use crate::rules;
 
 /// Credits given to a customer, once.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two printer columns may have one type"
+)]
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "glyphapi.ai",
@@ -16,32 +21,88 @@ use crate::common::{LocalRef, conditions_schema};
     namespaced,
     status = "CreditGrantStatus",
     derive = "PartialEq",
-    category = "glyph"
+    doc = "Credits given to a customer, once. Immutable: Kubernetes' uniqueness is the ledger's.",
+    shortname = "cgrant",
+    category = "glyph",
+    selectable = ".spec.customerRef.name",
+    printcolumn(
+        name = "Customer",
+        type_ = "string",
+        json_path = ".spec.customerRef.name"
+    ),
+    printcolumn(name = "Credits", type_ = "integer", json_path = ".spec.credits"),
+    printcolumn(name = "Source", type_ = "string", json_path = ".spec.source.type"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(
+        name = "Source ID",
+        type_ = "string",
+        json_path = ".spec.source.id",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::immutable("a grant", "make another CreditGrant for other credits"))]
 pub struct CreditGrantSpec {
     /// Who gets the credits.
     pub customer_ref: LocalRef,
     /// How many.
-    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
+    #[x_kube(validation = rules::credits())]
     pub credits: i64,
     /// Where they come from.
     pub source: GrantSource,
 }
 
 /// Where granted credits come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = rules::rule(
+    "self.type == 'Admin' || has(self.id)",
+    "source.id is missing; write Stripe's id of the checkout session (cs_…) or invoice (in_…)",
+))]
+#[x_kube(validation = rules::rule(
+    "self.type != 'Admin' || !has(self.id)",
+    "an Admin's grant has no source.id; remove it, and write the reason in source.reason",
+).field_path(".id"))]
+#[x_kube(validation = rules::rule(
+    "self.type != 'Admin' || has(self.reason)",
+    "an Admin's grant needs source.reason; write why the credits are given",
+))]
+#[x_kube(validation = rules::rule(
+    "!has(self.id) || self.type == 'Admin' || self.id.startsWith(self.type == 'Invoice' ? 'in_' : 'cs_')",
+    "source.id must begin with cs_ for a CheckoutSession, and with in_ for an Invoice",
+).field_path(".id"))]
 pub struct GrantSource {
     /// Kind of source.
     #[serde(rename = "type")]
     pub source_type: GrantSourceType,
     /// Stripe's id of the checkout session or invoice; absent for an admin's grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(max = 255))]
     pub id: Option<String>,
     /// Why, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(length(max = 1000))]
+    #[x_kube(validation = rules::not_blank("source.reason", "write why the credits are given"))]
     pub reason: Option<String>,
 }
 

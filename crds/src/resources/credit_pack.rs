@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Intent, OneTimePrice, StripePriceRef, conditions_schema};
+use crate::rules;
 
 /// Credits that are sold for a one-time price.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -16,15 +17,27 @@ use crate::common::{Intent, OneTimePrice, StripePriceRef, conditions_schema};
     namespaced,
     status = "CreditPackStatus",
     derive = "PartialEq",
-    category = "glyph"
+    doc = "Credits that are sold for a one-time price.",
+    shortname = "cpack",
+    category = "glyph",
+    printcolumn(name = "Credits", type_ = "integer", json_path = ".spec.credits"),
+    printcolumn(name = "Price", type_ = "integer", json_path = ".spec.price.amount"),
+    printcolumn(name = "Currency", type_ = "string", json_path = ".spec.price.currency"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Stripe price", type_ = "string", json_path = ".status.stripePriceId", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = rules::name_fits_a_label()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CreditPackSpec {
     /// Name that customers see; becomes the Stripe product's name.
-    #[schemars(length(min = 1, max = 250))]
+    #[schemars(length(max = rules::DISPLAY_NAME_LENGTH))]
+    #[x_kube(validation = rules::not_blank("displayName", "write the name that customers see"))]
     pub display_name: String,
     /// Credits in the pack; one pays for one unit of cost past the quota.
-    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
+    #[x_kube(validation = rules::credits())]
     pub credits: i64,
     /// What the pack costs.
     pub price: OneTimePrice,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Intent, LocalRef, PeriodStatus, conditions_schema};
+use crate::rules;
 
 /// A customer's wish for a tier, paid through Stripe.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -16,21 +17,39 @@ use crate::common::{Intent, LocalRef, PeriodStatus, conditions_schema};
     namespaced,
     status = "SubscriptionStatus",
     derive = "PartialEq",
-    category = "glyph"
+    doc = "A customer's wish for a tier, and where Stripe stands on it.",
+    shortname = "gsub",
+    category = "glyph",
+    selectable = ".spec.customerRef.name",
+    printcolumn(name = "Customer", type_ = "string", json_path = ".spec.customerRef.name"),
+    printcolumn(name = "Tier", type_ = "string", json_path = ".spec.tier"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Paid until", type_ = "string", json_path = ".status.currentPeriod.end"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "In force", type_ = "string", json_path = ".status.tier", priority = 1),
+    printcolumn(name = "Grace until", type_ = "string", json_path = ".status.graceUntil", priority = 1),
+    printcolumn(name = "Pay at", type_ = "string", json_path = ".status.checkoutUrl", priority = 1),
+    printcolumn(name = "Stripe", type_ = "string", json_path = ".status.stripeSubscriptionId", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = rules::name_fits_a_label()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionSpec {
-    /// Who subscribes.
+    /// Who subscribes. Immutable.
+    #[x_kube(validation = rules::immutable("customerRef", "make another Subscription for another customer"))]
     pub customer_ref: LocalRef,
     /// Name of the Tier subscribed to.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = rules::resource_name("tier"))]
     pub tier: String,
     /// How the first payment is made.
     #[serde(default)]
     pub payment: PaymentMethod,
     /// Days of trial, instead of the tier's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 730))]
+    #[x_kube(validation = rules::between("trialDays", 0, 730, "; 0 means no trial"))]
     pub trial_days: Option<u32>,
     /// End the subscription with the period that is paid.
     #[serde(default)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::common::{
     Intent, LocalRef, RateLimit, RecurringPrice, StripePriceRef, conditions_schema,
 };
+use crate::rules;
 
 /// A plan that is sold, and what it entitles to.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -18,12 +19,47 @@ use crate::common::{
     namespaced,
     status = "TierStatus",
     derive = "PartialEq",
-    category = "glyph"
+    doc = "A plan that is sold, and what it entitles to.",
+    shortname = "gtier",
+    category = "glyph",
+    printcolumn(name = "Price", type_ = "integer", json_path = ".spec.price.amount"),
+    printcolumn(name = "Currency", type_ = "string", json_path = ".spec.price.currency"),
+    printcolumn(name = "Per", type_ = "string", json_path = ".spec.price.interval"),
+    printcolumn(name = "Quota", type_ = "integer", json_path = ".spec.quota.requests"),
+    printcolumn(name = "Subscribers", type_ = "integer", json_path = ".status.subscribers"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Stripe price", type_ = "string", json_path = ".status.stripePriceId", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = rules::name_fits_a_label(),
+    validation = rules::rule(
+        "self.spec.?grace.?degradeTo.?name.orValue('') != self.metadata.name",
+        "grace.degradeTo must name another tier: after its grace a tier cannot fall back to itself",
+    )
+    .field_path(".spec.grace.degradeTo")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::rule(
+    "!(has(self.price) && self.contactSales)",
+    "set price or contactSales, not both: a tier that is sold by a person has no price",
+).field_path(".contactSales"))]
+#[x_kube(validation = rules::rule(
+    "!has(self.stripe) || has(self.price)",
+    "stripe needs a price beside it; set price, or remove stripe",
+).field_path(".stripe"))]
+#[x_kube(validation = rules::rule(
+    "!has(self.trialDays) || has(self.price)",
+    "trialDays needs a price to try out; set price, or remove trialDays",
+).field_path(".trialDays"))]
+#[x_kube(validation = rules::rule(
+    "self.overQuota == 'Deny' || has(self.quota)",
+    "overQuota Credits or Meter needs a quota; set quota, or remove overQuota",
+).field_path(".overQuota"))]
 pub struct TierSpec {
     /// Name that customers see; becomes the Stripe product's name.
-    #[schemars(length(min = 1, max = 250))]
+    #[schemars(length(max = rules::DISPLAY_NAME_LENGTH))]
+    #[x_kube(validation = rules::not_blank("displayName", "write the name that customers see"))]
     pub display_name: String,
     /// What is charged. Absent: the tier is free, or sold by a person (`contactSales`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,7 +81,7 @@ pub struct TierSpec {
     pub over_quota: OverQuota,
     /// Days of trial a new subscription begins with, unless it names its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 730))]
+    #[x_kube(validation = rules::between("trialDays", 1, 730, ""))]
     pub trial_days: Option<u32>,
     /// What happens when a renewal stays unpaid. Absent: payment is required at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,15 +91,19 @@ pub struct TierSpec {
     pub keys_before_payment: bool,
     /// What the tier offers, in words, for price pages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 50))]
+    #[schemars(length(max = 50), inner(length(max = 250)))]
+    #[x_kube(validation = rules::rule(
+        "self.all(feature, feature.trim() != '')",
+        "features must not hold empty lines; remove them",
+    ))]
     pub features: Vec<String>,
 }
 
 /// A monthly allowance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Quota {
     /// Requests per billing month (per calendar month in UTC where nothing is billed).
-    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    #[x_kube(validation = rules::between("quota.requests", 0, 9_007_199_254_740_991, "; leave quota out for an unlimited tier"))]
     pub requests: u64,
 }
 
@@ -80,11 +120,11 @@ pub enum OverQuota {
 }
 
 /// What happens when a renewal stays unpaid.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Grace {
     /// Days of full service after a payment failed.
-    #[schemars(range(min = 0, max = 90))]
+    #[x_kube(validation = rules::between("grace.days", 0, 90, ""))]
     pub days: u32,
     /// Tier whose limits hold after that. Absent: requests are refused with 402.
     #[serde(default, skip_serializing_if = "Option::is_none")]
