@@ -6,20 +6,46 @@
 //! with the process that started it. Nothing in here knows what Glyph decides; it must not depend on the
 //! operator or the sidecar, which it runs as programs.
 
+pub mod cognito;
 pub mod envoy;
 pub mod error;
+pub mod forge;
 pub mod kubernetes;
 pub mod net;
 mod process;
 mod progress;
+pub mod proxy;
 pub mod redis;
+pub mod service;
 mod sources;
 mod store;
+pub mod stripe_mock;
+pub mod upstream;
 
+pub use cognito::Cognito;
 pub use envoy::{Envoy, EnvoyConfig};
 pub use error::{Error, Result};
 pub use kubernetes::{CommandOutput, ControlPlane, Namespace, Tools};
 pub use net::poll_until;
 pub use progress::say;
 pub use redis::Redis;
+pub use service::{Program, Service, Settings};
 pub use store::workspace_root;
+pub use upstream::Upstream;
+
+/// Gets every part there is, those that do not need the processor beside those that do.
+///
+/// # Errors
+/// When one cannot be had; the error says which and why.
+pub async fn get_all() -> Result<()> {
+    let built =
+        store::blocking(|| kubernetes::ensure_binaries().and_then(|_| stripe_mock::ensure()));
+    let fetched = store::blocking(|| {
+        envoy::ensure()?;
+        Tools::ensure()?;
+        cognito::ensure()?;
+        forge::ensure()
+    });
+    let installed = store::blocking(redis::ensure);
+    tokio::try_join!(built, fetched, installed).map(drop)
+}

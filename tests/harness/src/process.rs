@@ -209,15 +209,18 @@ pub(crate) fn run(
 
 /// The standard output of a short command, or nothing when it fails or is not there.
 pub(crate) fn output_of(program: impl AsRef<Path>, args: &[&str]) -> Option<String> {
-    let output = Command::new(program.as_ref())
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output_of_command(
+        Command::new(program.as_ref())
+            .args(args)
+            .stdin(Stdio::null()),
+    )
+}
+
+/// As [`output_of`], for a command that is made already.
+pub(crate) fn output_of_command(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(said)
 }
 
 fn append_to(log: &Path) -> Result<File> {

@@ -1,7 +1,8 @@
 //! PyPI packages: each part's `requirements.txt` pins all of what it needs, and is installed into the
 //! part's own folder. One bare virtual environment under `target/parts/python` runs pip and the parts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::{Error, Result};
 use crate::process::{command, output_of, run};
@@ -68,4 +69,13 @@ pub(crate) fn packages(part: &str, hint: &str) -> Result<PathBuf> {
         pip.arg(&workshop.folder).arg("-r").arg(&requirements);
         run(part, pip, &workshop.log, &mut workshop.progress)
     })
+}
+
+/// A command that runs Python with the packages in `folder`, and no others.
+pub(crate) fn python_with(folder: &Path) -> Result<Command> {
+    let mut command = command(python()?);
+    command
+        .env("PYTHONPATH", folder)
+        .env("PYTHONUNBUFFERED", "1");
+    Ok(command)
 }

@@ -1,0 +1,197 @@
+//! Cognito, played by `moto_server` (PyPI `moto`): AWS' own wire protocol on a plain HTTP address.
+//!
+//! moto checks no signatures; tests that need a refusal by AWS put the counting proxy in between.
+
+use std::time::Duration;
+
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::net::{free_port, get, loopback, send, start_twice};
+use crate::process::Process;
+use crate::sources::pypi;
+use crate::store::{self, run_folder};
+
+const PART: &str = "moto";
+const HINT: &str = "moto, which plays Cognito, from PyPI: some 15 seconds";
+const READY: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(1);
+/// The region all of it is in.
+const REGION: &str = "eu-central-1";
+
+/// A running Cognito with one user pool and one app client.
+pub struct Cognito {
+    url: String,
+    pool_id: String,
+    client_id: String,
+    process: Process,
+}
+
+impl Cognito {
+    /// Starts it with a pool whose users sign in by email and carry `custom:stripe_customer_id`.
+    ///
+    /// # Errors
+    /// When moto cannot be had, does not start or refuses the pool.
+    pub async fn start() -> Result<Self> {
+        start_twice(Self::start_once).await
+    }
+
+    async fn start_once() -> Result<Self> {
+        let mut moto = store::blocking(|| pypi::python_with(&ensure()?)).await?;
+        let port = free_port()?;
+        moto.args([
+            "-m",
+            "moto.server",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+        ]);
+        let process = Process::start(PART, moto, run_folder("cognito")?.join("moto.log"), GRACE)?;
+        let url = format!("http://{}", loopback(port));
+        let probe = format!("{url}/moto-api/");
+        process
+            .ready(READY, async || {
+                get(&probe).await.is_ok_and(|answer| answer.status == 200)
+            })
+            .await?;
+        let mut cognito = Self {
+            url,
+            pool_id: String::new(),
+            client_id: String::new(),
+            process,
+        };
+        cognito.make_pool().await?;
+        Ok(cognito)
+    }
+
+    async fn make_pool(&mut self) -> Result<()> {
+        let pool = json!({
+            "PoolName": "glyph",
+            "UsernameAttributes": ["email"],
+            "Schema": [{"Name": "stripe_customer_id", "AttributeDataType": "String", "Mutable": true}],
+        });
+        let pool = self.call("CreateUserPool", &pool).await?;
+        self.pool_id = text(&pool, "/UserPool/Id");
+        let client = json!({
+            "UserPoolId": self.pool_id,
+            "ClientName": "glyph",
+            "ExplicitAuthFlows": ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+        });
+        let client = self.call("CreateUserPoolClient", &client).await?;
+        self.client_id = text(&client, "/UserPoolClient/ClientId");
+        Ok(())
+    }
+
+    /// The endpoint, for `AWS_ENDPOINT_URL`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// For `AWS_REGION`.
+    #[must_use]
+    pub fn region(&self) -> &'static str {
+        REGION
+    }
+
+    /// For `AWS_COGNITO_USER_POOL_ID`.
+    #[must_use]
+    pub fn pool_id(&self) -> &str {
+        &self.pool_id
+    }
+
+    /// For `AWS_COGNITO_CLIENT_ID`.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The attributes of a user by name, email or sub, as `{"email": …, "custom:stripe_customer_id": …}`;
+    /// nothing when there is none.
+    ///
+    /// # Errors
+    /// When Cognito refuses for another reason.
+    pub async fn user(&self, username: &str) -> Result<Option<Value>> {
+        let asked = json!({"UserPoolId": self.pool_id, "Username": username});
+        match self.call("AdminGetUser", &asked).await {
+            Ok(user) => Ok(Some(attributes(&user["UserAttributes"]))),
+            Err(Error::Answer { answer, .. }) if answer.contains("UserNotFoundException") => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The attributes of all users of the pool (the first 60).
+    ///
+    /// # Errors
+    /// When Cognito refuses.
+    pub async fn users(&self) -> Result<Vec<Value>> {
+        let answer = self
+            .call("ListUsers", &json!({"UserPoolId": self.pool_id}))
+            .await?;
+        let users = answer["Users"].as_array().cloned().unwrap_or_default();
+        Ok(users
+            .iter()
+            .map(|user| attributes(&user["Attributes"]))
+            .collect())
+    }
+
+    /// One call of Cognito's API by its name, `AdminDeleteUser` and the like.
+    ///
+    /// # Errors
+    /// With Cognito's answer when it is not 200.
+    pub async fn call(&self, action: &str, body: &Value) -> Result<Value> {
+        let doing = format!("call Cognito's {action}");
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=harness/20260101/{REGION}/cognito-idp/aws4_request"
+        );
+        let request = Request::post(&self.url)
+            .header(
+                "x-amz-target",
+                format!("AWSCognitoIdentityProviderService.{action}"),
+            )
+            .header("content-type", "application/x-amz-json-1.1")
+            .header(
+                "authorization",
+                format!("{scope}, SignedHeaders=host, Signature=0"),
+            )
+            .body(body.to_string())
+            .map_err(|error| Error::answer(&doing, error))?;
+        let answer = send(request).await?;
+        if answer.status != 200 {
+            return Err(Error::answer(doing, answer.text()));
+        }
+        answer.json()
+    }
+
+    /// Everything moto logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log_text()
+    }
+}
+
+fn text(answer: &Value, pointer: &str) -> String {
+    answer
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// `[{"Name": n, "Value": v}, …]` as `{n: v, …}`.
+fn attributes(list: &Value) -> Value {
+    let pairs = list.as_array().into_iter().flatten();
+    pairs
+        .map(|pair| (text(pair, "/Name"), pair["Value"].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Gets moto and what it needs: the folder of its packages.
+pub(crate) fn ensure() -> Result<std::path::PathBuf> {
+    pypi::packages(PART, HINT)
+}
