@@ -1,0 +1,82 @@
+//! Every reason a condition or an Event of ours can have: stable words, listed in `docs/operator.md`.
+
+/// Everything is as the spec asks.
+pub const IN_SYNC: &str = "InSync";
+/// Nothing was changed behind our back.
+pub const AS_DECLARED: &str = "AsDeclared";
+/// The operator works on it, or waits for something that it will notice.
+pub const PROGRESSING: &str = "Progressing";
+/// The resource goes, and its external objects with it.
+pub const DELETING: &str = "Deleting";
+
+/// A tier or pack can be bought.
+pub const ON_SALE: &str = "OnSale";
+/// A tier without a price.
+pub const FREE: &str = "Free";
+/// A tier that is sold by a person.
+pub const CONTACT_SALES: &str = "ContactSales";
+/// `stripe.priceId` names a price that Stripe does not have.
+pub const PRICE_NOT_FOUND: &str = "PriceNotFound";
+/// `stripe.priceId` names a price with another amount, currency or interval, or one that was archived.
+pub const PRICE_MISMATCH: &str = "PriceMismatch";
+
+/// A customer has all that was asked for.
+pub const LINKED: &str = "Linked";
+/// Somebody else has what this resource claims.
+pub const CONFLICT: &str = "Conflict";
+/// Stripe has several objects for one resource.
+pub const DUPLICATE: &str = "Duplicate";
+/// The external object was deleted outside Kubernetes.
+pub const DELETED_IN_STRIPE: &str = "DeletedInStripe";
+/// The Cognito user that the spec names does not exist.
+pub const USER_NOT_FOUND: &str = "UserNotFound";
+/// The spec asks for Cognito, and no user pool is configured.
+pub const COGNITO_NOT_CONFIGURED: &str = "CognitoNotConfigured";
+
+/// The customer that the spec names does not exist.
+pub const CUSTOMER_NOT_FOUND: &str = "CustomerNotFound";
+/// The customer is not in Stripe yet.
+pub const CUSTOMER_NOT_READY: &str = "CustomerNotReady";
+/// The tier that the spec names does not exist.
+pub const TIER_NOT_FOUND: &str = "TierNotFound";
+/// The tier has no Stripe price yet.
+pub const TIER_NOT_READY: &str = "TierNotReady";
+/// The tier cannot be subscribed to: it is free, or sold by a person.
+pub const TIER_NOT_SOLD: &str = "TierNotSold";
+/// A person has to pay.
+pub const AWAITING_PAYMENT: &str = "AwaitingPayment";
+/// Paid.
+pub const ACTIVE: &str = "Active";
+/// In trial.
+pub const TRIALING: &str = "Trialing";
+/// A renewal is unpaid, and service goes on for a while.
+pub const IN_GRACE: &str = "InGrace";
+/// A renewal is unpaid, and payment is required.
+pub const PAYMENT_REQUIRED: &str = "PaymentRequired";
+/// The subscription ended.
+pub const ENDED: &str = "Ended";
+/// Stripe says a state that this version does not know.
+pub const UNKNOWN_STATE: &str = "UnknownState";
+/// Stripe bills for another tier than the spec names.
+pub const TIER_CHANGED: &str = "TierChangedInStripe";
+
+/// A key is made and works.
+pub const KEY_DELIVERED: &str = "KeyDelivered";
+/// The key was revoked.
+pub const REVOKED: &str = "Revoked";
+/// The key is past its end.
+pub const EXPIRED: &str = "Expired";
+/// A Secret that is not ours has the name.
+pub const SECRET_TAKEN: &str = "SecretTaken";
+
+/// A grant is written down.
+pub const RECORDED: &str = "Recorded";
+
+/// A setting of the operator is missing or refused.
+pub const CREDENTIAL_MISSING: &str = "CredentialMissing";
+/// The service refuses the call as wrong.
+pub const REFUSED: &str = "Refused";
+/// The service asks us to slow down.
+pub const THROTTLED: &str = "Throttled";
+/// The service does not answer, or not well.
+pub const UNAVAILABLE: &str = "Unavailable";

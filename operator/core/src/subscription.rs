@@ -1,0 +1,312 @@
+//! `Subscription`: a customer's wish for a tier, and where Stripe stands on it.
+//!
+//! Stripe's latest word decides, never an event's payload or order. A subscription of ours is found by
+//! its owner's UID, so that an older one that ends late cannot harm it.
+
+mod status;
+
+use glyph_crds::entitlement::is_final;
+use glyph_crds::{PaymentMethod, SubscriptionSpec, SubscriptionStatus};
+use jiff::Timestamp;
+
+use crate::billing::{
+    CheckoutParams, CheckoutSession, CheckoutState, Collection, StripeSubscription,
+    SubscriptionParams,
+};
+use crate::{Blocker, Meta, Next, reason};
+
+pub use status::status;
+
+/// Days until an invoice is due.
+const DAYS_UNTIL_DUE: u32 = 14;
+
+/// What is known of the customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payer {
+    /// There is no such GlyphCustomer.
+    Missing,
+    /// It has no Stripe customer that stands.
+    NotReady,
+    /// Its Stripe customer.
+    Ready(String),
+}
+
+/// What is known of the tier in the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// There is no such Tier.
+    Missing,
+    /// It cannot be bought.
+    NotSold,
+    /// It has no Stripe price yet.
+    NotReady,
+    /// It can be bought.
+    Sold {
+        /// Stripe price.
+        price: String,
+        /// Days of trial that the tier gives.
+        trial_days: Option<u32>,
+    },
+}
+
+/// The tier that Stripe bills for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BilledTier {
+    /// Name of the Tier.
+    pub name: String,
+    /// Its days of grace.
+    pub grace_days: Option<u32>,
+}
+
+/// Where the checkout page sends the person afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnUrls {
+    /// After paying.
+    pub success: String,
+    /// After giving up.
+    pub cancel: String,
+}
+
+/// What is known of a subscription.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The resource.
+    pub meta: Meta,
+    /// Its spec.
+    pub spec: SubscriptionSpec,
+    /// The status as it stands.
+    pub status: SubscriptionStatus,
+    /// Another Subscription that speaks for this customer.
+    pub in_charge: Option<String>,
+    /// The customer.
+    pub payer: Payer,
+    /// The tier in the spec.
+    pub plan: Plan,
+    /// Stripe subscriptions of this resource.
+    pub subscriptions: Vec<StripeSubscription>,
+    /// Checkout sessions of this resource.
+    pub sessions: Vec<CheckoutSession>,
+    /// The tier behind the price of [`current`], where it is known.
+    pub billed: Option<BilledTier>,
+    /// Return addresses of checkouts.
+    pub urls: ReturnUrls,
+}
+
+/// What to do for a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Before anything external.
+    AddFinalizer,
+    /// Make a checkout session, or find it.
+    MakeCheckout(CheckoutParams),
+    /// End an open checkout session.
+    ExpireCheckout(String),
+    /// Make a subscription without checkout, or find it.
+    MakeSubscription(SubscriptionParams),
+    /// Set whether it ends with its period.
+    SetCancelAtPeriodEnd(String, bool),
+    /// End it now.
+    Cancel(String),
+    /// After everything external.
+    RemoveFinalizer,
+}
+
+/// The Stripe subscription that stands for the resource: a live one before an ended one; of several live
+/// ones the recorded, else the oldest; of ended ones the newest.
+#[must_use]
+pub fn current<'a>(
+    subscriptions: &'a [StripeSubscription],
+    recorded: Option<&str>,
+) -> Option<&'a StripeSubscription> {
+    let live = subscriptions.iter().filter(|s| !is_final(s.state));
+    let oldest = live.min_by_key(|s| (Some(s.id.as_str()) != recorded, s.created, s.id.clone()));
+    oldest.or_else(|| {
+        subscriptions
+            .iter()
+            .max_by_key(|s| (s.created, s.id.clone()))
+    })
+}
+
+/// The session that can be paid now.
+fn payable(sessions: &[CheckoutSession], now: Timestamp) -> Option<&CheckoutSession> {
+    let open = |s: &&CheckoutSession| s.state == CheckoutState::Open && now < s.expires_at;
+    sessions.iter().find(open)
+}
+
+/// The next thing to do.
+#[must_use]
+pub fn plan(observed: &Observed) -> Next<Action> {
+    let Observed {
+        meta,
+        spec,
+        status,
+        in_charge: _,
+        payer: _,
+        plan: _,
+        subscriptions,
+        sessions,
+        billed: _,
+        urls: _,
+    } = observed;
+    if meta.deleting {
+        return plan_deletion(meta, subscriptions, sessions);
+    }
+    if !meta.finalized {
+        return Next::Do(Action::AddFinalizer);
+    }
+    let open = payable(sessions, meta.now);
+    if let Some(subscription) = current(subscriptions, status.stripe_subscription_id.as_deref()) {
+        // It is paid: no second payable session may stand beside it (CASE 22).
+        if let Some(session) = open {
+            return Next::Do(Action::ExpireCheckout(session.id.clone()));
+        }
+        let live = !is_final(subscription.state);
+        if live && subscription.cancel_at_period_end != spec.cancel_at_period_end {
+            let id = subscription.id.clone();
+            return Next::Do(Action::SetCancelAtPeriodEnd(id, spec.cancel_at_period_end));
+        }
+        return Next::Done;
+    }
+    plan_first_payment(observed, open)
+}
+
+fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Next<Action> {
+    let name = &observed.spec.customer_ref.name;
+    let obstacle = obstacle(observed);
+    // An open session is for the spec it was made for: a changed one needs another.
+    if let Some(session) = open.filter(|s| obstacle.is_err() || is_outdated(observed, s)) {
+        return Next::Do(Action::ExpireCheckout(session.id.clone()));
+    }
+    let (customer, price, trial_days) = match obstacle {
+        Ok(found) => found,
+        Err(blocker) => return blocker.into(),
+    };
+    let trial_days = observed
+        .spec
+        .trial_days
+        .or(trial_days)
+        .filter(|days| *days > 0);
+    let owner = observed.meta.owner.clone();
+    let collection = match observed.spec.payment {
+        PaymentMethod::Checkout => {
+            return match open {
+                Some(CheckoutSession { url: Some(url), .. }) => Blocker::customer(
+                    reason::AWAITING_PAYMENT,
+                    format!(
+                        "customer {name} pays for tier {} at {url}",
+                        observed.spec.tier
+                    ),
+                )
+                .into(),
+                Some(_) => {
+                    Blocker::wait(reason::PROGRESSING, "Stripe gives no checkout link yet").into()
+                }
+                None => Next::Do(Action::MakeCheckout(CheckoutParams {
+                    customer,
+                    price,
+                    trial_days,
+                    success_url: observed.urls.success.clone(),
+                    cancel_url: observed.urls.cancel.clone(),
+                    owner,
+                })),
+            };
+        }
+        PaymentMethod::Invoice => Collection::Invoice {
+            days_until_due: DAYS_UNTIL_DUE,
+        },
+        PaymentMethod::DefaultPaymentMethod => Collection::Automatic,
+    };
+    Next::Do(Action::MakeSubscription(SubscriptionParams {
+        customer,
+        price,
+        trial_days,
+        collection,
+        owner,
+    }))
+}
+
+/// Stripe customer, price and the tier's days of trial; or what is missing for a first payment.
+fn obstacle(observed: &Observed) -> Result<(String, String, Option<u32>), Blocker> {
+    let Observed {
+        meta: _,
+        spec,
+        status: _,
+        in_charge,
+        payer,
+        plan,
+        subscriptions: _,
+        sessions,
+        billed: _,
+        urls: _,
+    } = observed;
+    let (customer, tier) = (&spec.customer_ref.name, &spec.tier);
+    if let Some(other) = in_charge {
+        let message = format!(
+            "Subscription {other} speaks for customer {customer}: change its tier, or delete one of the two"
+        );
+        return Err(Blocker::person(reason::CONFLICT, message));
+    }
+    let customer_id = match payer {
+        Payer::Missing => {
+            let message = format!("create GlyphCustomer {customer} in this namespace");
+            return Err(Blocker::wait(reason::CUSTOMER_NOT_FOUND, message));
+        }
+        Payer::NotReady => {
+            let message =
+                format!("GlyphCustomer {customer} is not in Stripe: its conditions say why");
+            return Err(Blocker::wait(reason::CUSTOMER_NOT_READY, message));
+        }
+        Payer::Ready(id) => id.clone(),
+    };
+    // Completed, and its subscription is not to be seen yet: a second session would be a second payment (CASE 23).
+    if sessions.iter().any(|s| s.state == CheckoutState::Complete) {
+        let message = "the checkout is complete; waiting for its subscription in Stripe";
+        return Err(Blocker::wait(reason::PROGRESSING, message));
+    }
+    match plan {
+        Plan::Missing => {
+            let message = format!("create Tier {tier} in this namespace, or correct spec.tier");
+            Err(Blocker::wait(reason::TIER_NOT_FOUND, message))
+        }
+        Plan::NotSold => {
+            let message = format!(
+                "tier {tier} cannot be paid for: it is free or sold by a person; choose a tier with a price"
+            );
+            Err(Blocker::person(reason::TIER_NOT_SOLD, message))
+        }
+        Plan::NotReady => {
+            let message = format!("Tier {tier} has no Stripe price: its conditions say why");
+            Err(Blocker::wait(reason::TIER_NOT_READY, message))
+        }
+        Plan::Sold { price, trial_days } => Ok((customer_id, price.clone(), *trial_days)),
+    }
+}
+
+/// Whether the recorded session was made for an earlier generation of the spec.
+fn is_outdated(observed: &Observed, session: &CheckoutSession) -> bool {
+    let status = &observed.status;
+    observed.spec.payment != PaymentMethod::Checkout
+        || (status.checkout_session_id.as_ref() == Some(&session.id)
+            && status.observed_generation != observed.meta.generation)
+}
+
+fn plan_deletion(
+    meta: &Meta,
+    subscriptions: &[StripeSubscription],
+    sessions: &[CheckoutSession],
+) -> Next<Action> {
+    if !meta.finalized {
+        return Next::Done;
+    }
+    // Sessions first: a person could still pay one while the subscription is being ended.
+    if let Some(session) = payable(sessions, meta.now) {
+        return Next::Do(Action::ExpireCheckout(session.id.clone()));
+    }
+    match subscriptions.iter().find(|s| !is_final(s.state)) {
+        Some(live) => Next::Do(Action::Cancel(live.id.clone())),
+        None => Next::Do(Action::RemoveFinalizer),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! The status of a `Subscription`: pure, from what was observed and planned.
+
+use std::time::Duration;
+
+use glyph_crds::common::PeriodStatus;
+use glyph_crds::{SubscriptionState as State, SubscriptionStatus};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Action, Observed, current, payable};
+use crate::billing::StripeSubscription;
+use crate::condition::{Finding, Findings};
+use crate::status::Status;
+use crate::{Blocker, Next, Settled, reason};
+
+/// How soon an open checkout is looked at again: a quarter of its age, between these two.
+const POLL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(300));
+
+/// The status that says where Stripe stands.
+#[must_use]
+pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionStatus> {
+    let meta = &observed.meta;
+    let mut status = observed.status.clone();
+    status.observed_generation = meta.generation;
+    let now = meta.now;
+    let subscription = current(
+        &observed.subscriptions,
+        status.stripe_subscription_id.as_deref(),
+    );
+    let findings = match (next, subscription) {
+        (Next::Do(_), _) => Findings::blocked(&Blocker::wait(
+            if meta.deleting {
+                reason::DELETING
+            } else {
+                reason::PROGRESSING
+            },
+            "Stripe is being brought in line",
+        )),
+        (Next::Wait(blocker), None) => {
+            offer_link(&mut status, observed);
+            Findings::blocked(blocker)
+        }
+        (Next::Wait(_) | Next::Done, Some(subscription)) => {
+            take_over(&mut status, observed, subscription);
+            let findings = standing(&status, subscription, now);
+            with_drift(findings, &status, &observed.spec.tier)
+        }
+        (Next::Done, None) => Findings::blocked(&Blocker::wait(
+            reason::DELETING,
+            "nothing is left in Stripe",
+        )),
+    };
+    status.find(findings, meta.generation, now);
+    let look_again = look_again(&status, now);
+    Settled { status, look_again }
+}
+
+/// The open checkout's link, or none.
+fn offer_link(status: &mut SubscriptionStatus, observed: &Observed) {
+    let open = payable(&observed.sessions, observed.meta.now);
+    status.checkout_url = open.and_then(|s| s.url.clone());
+    status.checkout_session_id = open.map(|s| s.id.clone());
+    status.checkout_expires_at = open.map(|s| Time(s.expires_at));
+    if open.is_some() {
+        status.intent = None;
+    }
+}
+
+/// What Stripe says of the subscription.
+fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &StripeSubscription) {
+    let StripeSubscription {
+        id,
+        customer: _,
+        state,
+        price: _,
+        item: _,
+        period,
+        cancel_at_period_end: _,
+        created: _,
+        owner: _,
+    } = found;
+    let now = observed.meta.now;
+    status.stripe_subscription_id = Some(id.clone());
+    status.checkout_url = None;
+    status.checkout_session_id = None;
+    status.checkout_expires_at = None;
+    status.intent = None;
+    // A word that we do not know leaves the last known state in force, and the condition says so.
+    status.state = state.or(status.state);
+    if let Some((start, end)) = period {
+        status.current_period = Some(PeriodStatus {
+            start: Time(*start),
+            end: Time(*end),
+        });
+    }
+    let billed = observed.billed.as_ref();
+    if let Some(billed) = billed {
+        status.tier = Some(billed.name.clone());
+    }
+    status.grace_until = match status.state {
+        Some(State::PastDue) => {
+            let days = billed.and_then(|b| b.grace_days).map(i64::from);
+            status
+                .grace_until
+                .take()
+                .or_else(|| days.and_then(|days| after_days(now, days)))
+        }
+        _ => None,
+    };
+}
+
+fn after_days(now: Timestamp, days: i64) -> Option<Time> {
+    now.checked_add(SignedDuration::from_hours(days * 24))
+        .ok()
+        .map(Time)
+}
+
+/// What the state comes to.
+fn standing(status: &SubscriptionStatus, found: &StripeSubscription, now: Timestamp) -> Findings {
+    let tier = status.tier.as_deref().unwrap_or("unknown");
+    let until = status
+        .current_period
+        .as_ref()
+        .map_or(String::new(), |p| day(p.end.0));
+    let Some(state) = found.state else {
+        let message =
+            "Stripe says a state that this version of Glyph does not know: upgrade the operator";
+        return Findings::blocked(&Blocker::person(reason::UNKNOWN_STATE, message));
+    };
+    let ends = if found.cancel_at_period_end {
+        ", and ends then"
+    } else {
+        ""
+    };
+    match state {
+        State::Active => Findings::ready(
+            reason::ACTIVE,
+            format!("tier {tier} is paid until {until}{ends}"),
+        ),
+        State::Trialing => Findings::ready(
+            reason::TRIALING,
+            format!("tier {tier} is on trial until {until}{ends}"),
+        ),
+        State::PastDue => past_due(status, tier, now),
+        State::Unpaid | State::Paused => Findings::blocked(&Blocker::customer(
+            reason::PAYMENT_REQUIRED,
+            format!(
+                "tier {tier} is unpaid, and Stripe has given up trying: the customer has to pay its invoice"
+            ),
+        )),
+        State::Incomplete => Findings::blocked(&Blocker::customer(
+            reason::AWAITING_PAYMENT,
+            format!(
+                "the first payment of tier {tier} is not through: the customer has to confirm or repeat it"
+            ),
+        )),
+        State::Canceled | State::IncompleteExpired => Findings::blocked(&Blocker::customer(
+            reason::ENDED,
+            "the subscription has ended in Stripe: create another Subscription to subscribe again",
+        )),
+    }
+}
+
+fn past_due(status: &SubscriptionStatus, tier: &str, now: Timestamp) -> Findings {
+    let blocker = match &status.grace_until {
+        Some(until) if now < until.0 => Blocker::customer(
+            reason::IN_GRACE,
+            format!(
+                "renewal of tier {tier} is unpaid: full service until {}",
+                day(until.0)
+            ),
+        ),
+        _ => Blocker::customer(
+            reason::PAYMENT_REQUIRED,
+            format!(
+                "renewal of tier {tier} is unpaid past its grace: the customer has to pay its invoice"
+            ),
+        ),
+    };
+    Findings::blocked(&blocker)
+}
+
+/// Says so when Stripe bills for another tier than the spec names.
+fn with_drift(mut findings: Findings, status: &SubscriptionStatus, wanted: &str) -> Findings {
+    let ended = glyph_crds::entitlement::is_final(status.state);
+    let message = match &status.tier {
+        Some(tier) if tier != wanted => {
+            format!(
+                "Stripe bills for tier {tier}, the spec names {wanted}: tier {tier} is in force"
+            )
+        }
+        None => "Stripe bills by a price that no Tier names: no tier is in force by it".to_owned(),
+        Some(_) => return findings,
+    };
+    if !ended {
+        let finding = |status| Finding {
+            status,
+            reason: reason::TIER_CHANGED.into(),
+            message: message.clone(),
+        };
+        findings.drifted = finding(true);
+        findings.synced = finding(false);
+    }
+    findings
+}
+
+fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// An open checkout is looked at often, so that it is noticed without any webhook; a grace ends by itself.
+fn look_again(status: &SubscriptionStatus, now: Timestamp) -> Option<Duration> {
+    let until = |at: &Time| Duration::try_from(at.0.duration_since(now)).unwrap_or(POLL.0);
+    let (soonest, latest) = POLL;
+    if let Some(expires) = &status.checkout_expires_at {
+        let since = status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == glyph_crds::common::condition::READY)
+            .map(|c| now.duration_since(c.last_transition_time.0));
+        let age = since
+            .and_then(|s| Duration::try_from(s).ok())
+            .unwrap_or(soonest);
+        return Some(
+            (age / 4)
+                .clamp(soonest, latest)
+                .min(until(expires).max(soonest)),
+        );
+    }
+    let waiting = matches!(status.state, Some(State::Incomplete)) || status.intent.is_some();
+    let grace = status
+        .grace_until
+        .as_ref()
+        .filter(|at| now < at.0)
+        .map(until);
+    if waiting { Some(10 * soonest) } else { grace }
+}
