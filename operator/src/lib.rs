@@ -2,3 +2,4 @@
 //! receiver of Stripe's webhooks. Decisions are `glyph_operator_core`'s; this crate acts on them.
 
 pub mod ports;
+pub mod stripe;

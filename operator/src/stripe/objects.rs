@@ -1,0 +1,286 @@
+//! Stripe's objects as they come over the wire, of which only what we need is read: an unknown field, enum value or
+//! a `null` where we can do without never fails a call.
+
+use std::collections::BTreeMap;
+
+use glyph_crds::SubscriptionState;
+use glyph_crds::common::Interval;
+use glyph_operator_core::billing::{self, CheckoutState, Owner};
+use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::second;
+use serde::de::{DeserializeOwned, IntoDeserializer, value};
+use serde::{Deserialize, Deserializer};
+
+use super::requests::COGNITO_SUB;
+
+/// An object of the wire, and what it becomes.
+pub(super) trait Wire: DeserializeOwned {
+    /// Ours.
+    type Object: From<Self>;
+    /// Stripe's id, by which lists go on.
+    fn id(&self) -> &str;
+}
+
+/// A page of a list, or of a search, which names its next page itself.
+#[derive(Deserialize)]
+pub(super) struct Page<W> {
+    pub(super) data: Vec<W>,
+    #[serde(default)]
+    has_more: bool,
+    #[serde(default)]
+    next_page: Option<String>,
+}
+
+impl<W: Wire> Page<W> {
+    /// What the next page is asked for with, if there is one.
+    pub(super) fn cursor(&self) -> Option<String> {
+        let last = || self.data.last().map(|object| object.id().to_owned());
+        (self.has_more).then(|| self.next_page.clone().or_else(last))?
+    }
+}
+
+/// A reference that Stripe gives as an id, or whole.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Reference {
+    Id(String),
+    Whole { id: String },
+}
+
+impl Reference {
+    fn into_id(self) -> String {
+        match self {
+            Self::Id(id) | Self::Whole { id } => id,
+        }
+    }
+}
+
+type Metadata = BTreeMap<String, String>;
+
+fn owner(metadata: &Metadata) -> Option<Owner> {
+    Owner::from_metadata(|key| metadata.get(key).map(String::as_str))
+}
+
+/// A word of an enum of ours; `None` for one that we do not know.
+fn known<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    let word: Option<String> = Deserialize::deserialize(from)?;
+    let known =
+        |word: String| T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(word));
+    Ok(word.and_then(|word| known(word).ok()))
+}
+
+/// <https://docs.stripe.com/api/customers/object>; a deleted one has no more than `id` and `deleted`.
+#[derive(Deserialize)]
+pub(super) struct Customer {
+    id: String,
+    #[serde(default)]
+    deleted: bool,
+    email: Option<String>,
+    name: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+impl Wire for Customer {
+    type Object = billing::Customer;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Customer> for billing::Customer {
+    fn from(wire: Customer) -> Self {
+        Self {
+            id: wire.id,
+            deleted: wire.deleted,
+            email: wire.email,
+            name: wire.name,
+            cognito_sub: wire.metadata.get(COGNITO_SUB).cloned(),
+            owner: owner(&wire.metadata),
+        }
+    }
+}
+
+/// <https://docs.stripe.com/api/products/object>
+#[derive(Deserialize)]
+pub(super) struct Product {
+    id: String,
+    name: String,
+    active: bool,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+impl Wire for Product {
+    type Object = billing::Product;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Product> for billing::Product {
+    fn from(wire: Product) -> Self {
+        Self {
+            id: wire.id,
+            name: wire.name,
+            active: wire.active,
+            owner: owner(&wire.metadata),
+        }
+    }
+}
+
+/// <https://docs.stripe.com/api/prices/object>
+#[derive(Deserialize)]
+pub(super) struct Price {
+    id: String,
+    product: Reference,
+    lookup_key: Option<String>,
+    currency: String,
+    unit_amount: Option<i64>,
+    recurring: Option<Recurring>,
+    active: bool,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Recurring {
+    interval: String,
+    interval_count: u32,
+}
+
+impl Recurring {
+    /// `None` for what we do not sell: weeks, days, several months at once.
+    fn interval(&self) -> Option<Interval> {
+        match (self.interval.as_str(), self.interval_count) {
+            ("month", 1) => Some(Interval::Month),
+            ("year", 1) => Some(Interval::Year),
+            _ => None,
+        }
+    }
+}
+
+impl Wire for Price {
+    type Object = billing::Price;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Price> for billing::Price {
+    fn from(wire: Price) -> Self {
+        Self {
+            id: wire.id,
+            product: wire.product.into_id(),
+            lookup_key: wire.lookup_key,
+            currency: wire.currency,
+            amount: wire.unit_amount,
+            interval: wire.recurring.as_ref().and_then(Recurring::interval),
+            active: wire.active,
+            owner: owner(&wire.metadata),
+        }
+    }
+}
+
+/// <https://docs.stripe.com/api/checkout/sessions/object>
+#[derive(Deserialize)]
+pub(super) struct Checkout {
+    id: String,
+    url: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    customer: Option<Reference>,
+    subscription: Option<Reference>,
+    #[serde(with = "second::required")]
+    expires_at: Timestamp,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+}
+
+impl Wire for Checkout {
+    type Object = billing::CheckoutSession;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Checkout> for billing::CheckoutSession {
+    fn from(wire: Checkout) -> Self {
+        Self {
+            id: wire.id,
+            url: wire.url,
+            // A word of tomorrow is not one that can be paid.
+            state: match wire.status.as_deref() {
+                Some("open") => CheckoutState::Open,
+                Some("complete") => CheckoutState::Complete,
+                _ => CheckoutState::Expired,
+            },
+            customer: wire.customer.map(Reference::into_id),
+            subscription: wire.subscription.map(Reference::into_id),
+            expires_at: wire.expires_at,
+            owner: wire.metadata.as_ref().and_then(owner),
+        }
+    }
+}
+
+/// <https://docs.stripe.com/api/subscriptions/object>; the period lives on its items.
+#[derive(Deserialize)]
+pub(super) struct Subscription {
+    id: String,
+    customer: Reference,
+    #[serde(deserialize_with = "known")]
+    status: Option<SubscriptionState>,
+    items: Items,
+    #[serde(default)]
+    cancel_at_period_end: bool,
+    #[serde(with = "second::required")]
+    created: Timestamp,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Items {
+    data: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    price: Reference,
+    #[serde(default, with = "second::optional")]
+    current_period_start: Option<Timestamp>,
+    #[serde(default, with = "second::optional")]
+    current_period_end: Option<Timestamp>,
+}
+
+impl Wire for Subscription {
+    type Object = billing::StripeSubscription;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Subscription> for billing::StripeSubscription {
+    fn from(wire: Subscription) -> Self {
+        let item = wire.items.data.into_iter().next();
+        let period = item
+            .as_ref()
+            .and_then(|item| item.current_period_start.zip(item.current_period_end));
+        let (item, price) = item.map(|item| (item.id, item.price.into_id())).unzip();
+        Self {
+            id: wire.id,
+            customer: wire.customer.into_id(),
+            state: wire.status,
+            price,
+            item,
+            period,
+            cancel_at_period_end: wire.cancel_at_period_end,
+            created: wire.created,
+            owner: owner(&wire.metadata),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
