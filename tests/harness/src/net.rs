@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -53,7 +53,7 @@ pub(crate) async fn start_twice<T>(mut start: impl AsyncFnMut() -> Result<T>) ->
     }
 }
 
-/// Polls `probe` until it gives something.
+/// Polls `probe` every 20 ms until it gives something.
 ///
 /// # Errors
 /// [`Error::Deadline`] with `what` after `deadline`.
@@ -62,19 +62,21 @@ pub async fn poll_until<T>(
     deadline: Duration,
     mut probe: impl AsyncFnMut() -> Option<T>,
 ) -> Result<T> {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = probe().await {
-            return Ok(found);
+    let polling = async {
+        loop {
+            if let Some(found) = probe().await {
+                return found;
+            }
+            tokio::time::sleep(POLL).await;
         }
-        if begun.elapsed() > deadline {
-            return Err(Error::Deadline {
-                what: what.to_owned(),
-                waited: deadline,
-            });
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    };
+    let in_vain = |_| Error::Deadline {
+        what: what.to_owned(),
+        waited: deadline,
+    };
+    tokio::time::timeout(deadline, polling)
+        .await
+        .map_err(in_vain)
 }
 
 /// An HTTP answer, read to its end.

@@ -112,9 +112,11 @@ impl Process {
         let _ = child.wait();
     }
 
-    /// SIGTERM, SIGKILL after `grace`, and waits until it is gone. True if it went by itself.
+    /// SIGTERM (which a stopped process gets too), SIGKILL after `grace`, and waits until it is gone. True if it
+    /// went by itself.
     pub(crate) fn terminate(&self, grace: Duration) -> bool {
         self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGCONT);
         let begun = Instant::now();
         while begun.elapsed() < grace {
             if self.exit_status().is_some() {
@@ -236,4 +238,86 @@ fn append_to(log: &Path) -> Result<File> {
 fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut shell = command("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[test]
+    fn a_failing_step_is_told_with_the_end_of_what_it_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut progress = Progress::begin("testing", "at once");
+        let log = folder.path().join("log");
+        run("nothing", shell("echo fine"), &log, &mut progress).unwrap();
+        let error = run(
+            "nothing",
+            shell("echo no such mirror >&2; exit 3"),
+            &log,
+            &mut progress,
+        )
+        .unwrap_err();
+        let said = error.to_string();
+        assert!(said.starts_with("nothing cannot be had: "), "{said}");
+        assert!(
+            said.contains("exit status: 3") && said.contains("no such mirror"),
+            "{said}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_before_it_is_ready_is_told_from_one_that_is_slow() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = |name: &str, script: &str| {
+            Process::start(
+                name,
+                shell(script),
+                folder.path().join(name),
+                Duration::ZERO,
+            )
+            .unwrap()
+        };
+        let never = async || false;
+        let ended = start("ended", "echo bad flag >&2; exit 1")
+            .ready(Duration::from_secs(5), never)
+            .await;
+        assert!(matches!(ended, Err(Error::Exited { log, .. }) if log == "bad flag"));
+        let slow = start("slow", "echo loading; sleep 60")
+            .ready(Duration::from_millis(300), never)
+            .await;
+        assert!(matches!(slow, Err(Error::NotReady { log, .. }) if log == "loading"));
+    }
+
+    #[test]
+    fn termination_reaches_a_stopped_process_and_ends_a_stubborn_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let polite = Process::start(
+            "polite",
+            shell("sleep 60"),
+            folder.path().join("a"),
+            Duration::ZERO,
+        )
+        .unwrap();
+        polite.signal(Signal::SIGSTOP);
+        assert!(polite.terminate(Duration::from_secs(5)));
+        let script = "trap '' TERM; echo deaf; while :; do sleep 0.1; done";
+        let deaf = Process::start(
+            "deaf",
+            shell(script),
+            folder.path().join("b"),
+            Duration::ZERO,
+        )
+        .unwrap();
+        while deaf.log_text().is_empty() {
+            std::thread::sleep(POLL);
+        }
+        assert!(!deaf.terminate(Duration::from_millis(200)));
+        assert!(deaf.exit_status().is_some());
+    }
 }

@@ -1,9 +1,9 @@
 //! `target/parts`: what was built or fetched stays there, one folder a part, behind a file lock.
 //!
-//!     target/parts/<part>/         the part; `.stamp` in it says what it was made from
-//!     target/parts/<part>.lock     held while it is made
-//!     target/parts/<part>.log      what the making said
-//!     target/parts/run/<pid>-…/    logs and data of what one process started
+//! - `<part>/`: the part; `.stamp` in it says what it was made from
+//! - `<part>.lock`: held while it is made
+//! - `<part>.log`: what the making said
+//! - `run/<pid>-<part>-…/`: logs and data of what one process started
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ pub(crate) fn lock(name: &str) -> Result<File> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             say(&format!(
-                "{name}: another process is getting it; waiting for that"
+                "{name}: somebody else is getting it; waiting for that"
             ));
             file.lock().map_err(Error::io(doing()))?;
         }
@@ -171,5 +171,48 @@ pub(crate) async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::answer("finish the making of a part", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_made_once_and_again_only_from_something_else() {
+        let part = format!("test-once-{}", std::process::id());
+        let make = |stamp: &str, content: &str| {
+            ensure(&part, stamp, "a test", |shop| {
+                fs::write(shop.folder.join("it"), content).map_err(Error::io("write"))
+            })
+        };
+        let folder = make("1", "first").unwrap();
+        assert_eq!(make("1", "second").unwrap(), folder);
+        assert_eq!(fs::read_to_string(folder.join("it")).unwrap(), "first");
+        make("2", "third").unwrap();
+        assert_eq!(fs::read_to_string(folder.join("it")).unwrap(), "third");
+        clean(&part);
+    }
+
+    #[test]
+    fn a_part_whose_making_failed_is_not_there() {
+        let part = format!("test-failed-{}", std::process::id());
+        let failed = ensure(&part, "1", "a test", |_| {
+            Err(Error::unavailable("it", "of the weather"))
+        });
+        assert_eq!(
+            failed.unwrap_err().to_string(),
+            "it cannot be had: of the weather"
+        );
+        assert!(!parts().join(&part).exists());
+        assert!(ensure(&part, "1", "a test", |_| Ok(())).unwrap().exists());
+        clean(&part);
+    }
+
+    fn clean(part: &str) {
+        for name in [part.to_owned(), format!("{part}.new")] {
+            remove(&parts().join(name)).unwrap();
+        }
+        fs::remove_file(parts().join(format!("{part}.lock"))).unwrap();
     }
 }

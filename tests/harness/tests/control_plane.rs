@@ -1,6 +1,6 @@
 //! The control plane as tests and the demo use it: real API, real controllers, its own namespaces.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use glyph_harness::{ControlPlane, Result, poll_until};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
@@ -9,24 +9,8 @@ use kube::api::PostParams;
 const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test]
-async fn a_control_plane_is_ready_in_five_seconds_and_says_its_version() -> Result<()> {
-    glyph_harness::Tools::get().await?;
-    drop(ControlPlane::start().await?);
-    let begun = Instant::now();
-    let plane = ControlPlane::start().await?;
-    let took = begun.elapsed();
-    glyph_harness::say(&format!("control plane ready in {took:.1?}"));
-    assert!(took < Duration::from_secs(5), "it took {took:?}");
-    let said = plane.kubectl(&["version", "-o", "json"]).await?.ok()?;
-    assert!(said.contains("\"gitVersion\": \"v1.37.2\""), "{said}");
-    let helm = plane.helm(&["list", "-A"]).await?.ok()?;
-    assert!(helm.contains("NAMESPACE"), "{helm}");
-    Ok(())
-}
-
-#[tokio::test]
 async fn two_namespaces_of_one_prefix_differ_and_hold_their_own_objects() -> Result<()> {
-    let plane = ControlPlane::start().await?;
+    let plane = ControlPlane::shared().await?;
     let (one, other) = (
         plane.namespace("mine").await?,
         plane.namespace("mine").await?,
@@ -56,7 +40,7 @@ async fn two_namespaces_of_one_prefix_differ_and_hold_their_own_objects() -> Res
 
 #[tokio::test]
 async fn the_controllers_run_too() -> Result<()> {
-    let plane = ControlPlane::start().await?;
+    let plane = ControlPlane::shared().await?;
     let namespace = plane.namespace("controllers").await?;
     let accounts = namespace.api::<ServiceAccount>();
     let default = async || accounts.get_opt("default").await.ok().flatten();
@@ -81,5 +65,25 @@ async fn a_stopped_api_server_refuses_and_comes_back_with_its_data() -> Result<(
     assert!(notes.get("notes").await.is_err());
     plane.start_api_server().await?;
     assert!(notes.get("notes").await.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_shared_one_knows_glyphs_kinds_and_every_tool_speaks_to_it() -> Result<()> {
+    let plane = ControlPlane::shared().await?;
+    let kinds = plane
+        .kubectl(&["api-resources", "--api-group=glyphapi.ai", "-o", "name"])
+        .await?
+        .ok()?;
+    assert!(kinds.contains("tiers.glyphapi.ai"), "{kinds}");
+    let said = plane.kubectl(&["version", "-o", "json"]).await?.ok()?;
+    assert!(said.contains("\"gitVersion\": \"v1.37.2\""), "{said}");
+    assert!(
+        plane
+            .helm(&["list", "-A"])
+            .await?
+            .ok()?
+            .contains("NAMESPACE")
+    );
     Ok(())
 }
