@@ -1,0 +1,38 @@
+//! The measures: programs whose result is a figure. A new one is a module here and a line in [`Measure`].
+
+mod exact;
+mod kill;
+mod latency;
+
+use clap::Subcommand;
+
+use crate::report::Report;
+
+pub use exact::Exact;
+pub use kill::Kill;
+pub use latency::Latency;
+
+/// A measure, with its settings.
+#[derive(Debug, Subcommand)]
+pub enum Measure {
+    /// Exactly the quota passes: many keys, many clients at once, two sidecars.
+    Exact(Exact),
+    /// How soon a key works after `kubectl apply`, and how soon it is refused after it is revoked.
+    Latency(Latency),
+    /// The operator killed at every one of its outgoing calls: the same end state, nothing twice, nothing left.
+    Kill(Kill),
+}
+
+impl Measure {
+    /// Takes the measure.
+    ///
+    /// # Errors
+    /// When it cannot be taken; a promise that is not kept is in the report.
+    pub async fn take(self) -> anyhow::Result<Report> {
+        match self {
+            Self::Exact(settings) => settings.take().await,
+            Self::Latency(settings) => settings.take().await,
+            Self::Kill(settings) => settings.take().await,
+        }
+    }
+}

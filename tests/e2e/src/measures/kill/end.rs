@@ -1,0 +1,246 @@
+//! What stands when a run is over, in Kubernetes, Stripe and Cognito: written so that two runs can be compared,
+//! and searched for what is there twice or should be gone.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use glyph_crds::api_key_format::Peppers;
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::{Map, Value};
+
+use super::flow::{self, Flow};
+use crate::world::{KEY_FIELD, Stage};
+
+/// The kinds of Stripe's objects, and how many of each the main flow makes; the shortest makes the first only.
+const STRIPE: [(&str, usize); 5] = [
+    ("customer", 1),
+    ("product", 1),
+    ("price", 1),
+    ("checkout.session", 1),
+    ("subscription", 1),
+];
+
+/// What stands in the end.
+pub(super) struct End {
+    /// Everything, without what differs from run to run: ids, times, hashes.
+    pub(super) text: String,
+    /// What is there more often than it should be, a sentence each.
+    pub(super) duplicates: Vec<String>,
+    /// What should be gone, a sentence each.
+    pub(super) leaks: Vec<String>,
+}
+
+impl End {
+    /// Looks at everything.
+    pub(super) async fn of(stage: &Stage<'_>, flow: Flow) -> Result<Self> {
+        let mut end = Self {
+            text: String::new(),
+            duplicates: Vec::new(),
+            leaks: Vec::new(),
+        };
+        let resources = Flow::resources(stage).await?;
+        end.kubernetes(&resources);
+        end.secrets(stage, &resources).await?;
+        end.stripe(stage, flow);
+        end.cognito(stage, flow, &resources).await?;
+        Ok(end)
+    }
+
+    /// Duplicates and leaks.
+    pub(super) fn faults(&self) -> Vec<String> {
+        [self.duplicates.clone(), self.leaks.clone()].concat()
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn count(&mut self, what: &str, wanted: usize, there: usize) {
+        self.line(&format!("{what}: {there}"));
+        if there > wanted {
+            self.duplicates
+                .push(format!("{there} of {what} instead of {wanted}"));
+        }
+    }
+
+    fn kubernetes(&mut self, resources: &[(String, Value)]) {
+        for (name, resource) in resources {
+            let finalizers = &resource["metadata"]["finalizers"];
+            self.line(&format!("{name} finalizers {finalizers}"));
+            for line in serde_json::to_string_pretty(&timeless(&resource["status"]))
+                .unwrap_or_default()
+                .lines()
+            {
+                self.line(&format!("{name} {line}"));
+            }
+            if !resource["status"]["intent"].is_null() {
+                self.leaks.push(format!(
+                    "{name} still has the intent {}",
+                    resource["status"]["intent"]
+                ));
+            }
+        }
+    }
+
+    /// One Secret, with the one key whose hash the ApiKey has.
+    async fn secrets(&mut self, stage: &Stage<'_>, resources: &[(String, Value)]) -> Result<()> {
+        let secrets = stage
+            .namespace
+            .api::<Secret>()
+            .list(&Default::default())
+            .await?
+            .items;
+        for secret in secrets
+            .iter()
+            .filter(|secret| secret.metadata.name.as_deref() != Some(flow::KEY))
+        {
+            self.leaks
+                .push(format!("the Secret {:?} is nobody's", secret.metadata.name));
+        }
+        let key = secrets
+            .iter()
+            .filter_map(|secret| secret.data.as_ref()?.get(KEY_FIELD))
+            .next();
+        let key = key.context("there is no Secret with a key")?;
+        let pepper = format!("1:{}", stage.secrets.pepper);
+        let hash = Peppers::parse(&pepper)?
+            .newest()
+            .hash(&String::from_utf8(key.0.clone())?)
+            .to_string();
+        let hashes: Vec<_> = resources
+            .iter()
+            .filter_map(|(_, one)| one["status"]["hashes"].as_array())
+            .flatten()
+            .collect();
+        self.count("hashes", 1, hashes.len());
+        let known = hashes.iter().any(|one| one["value"] == hash.as_str());
+        self.line(&format!("the Secret's key is the ApiKey's: {known}"));
+        Ok(())
+    }
+
+    fn stripe(&mut self, stage: &Stage<'_>, flow: Flow) {
+        let control = stage.stripe.control();
+        for (place, (kind, wanted)) in STRIPE.into_iter().enumerate() {
+            let wanted = if flow == Flow::Main || place == 0 {
+                wanted
+            } else {
+                0
+            };
+            let objects = control.objects(kind);
+            self.count(&format!("Stripe {kind}"), wanted, objects.len());
+            for object in &objects {
+                let open = kind == "checkout.session" && object["status"] == "open";
+                if open {
+                    self.leaks.push(format!(
+                        "a checkout session can still be paid: {}",
+                        object["id"]
+                    ));
+                }
+                self.line(&format!(
+                    "Stripe {kind}: status {}, active {}",
+                    object["status"], object["active"]
+                ));
+            }
+        }
+    }
+
+    async fn cognito(
+        &mut self,
+        stage: &Stage<'_>,
+        flow: Flow,
+        resources: &[(String, Value)],
+    ) -> Result<()> {
+        let email = stage.email(flow::CUSTOMER);
+        let users = stage.cognito.users().await?;
+        let ours: Vec<_> = users
+            .iter()
+            .filter(|user| user["email"] == email.as_str())
+            .collect();
+        self.count("Cognito users", usize::from(flow == Flow::Main), ours.len());
+        let statuses: BTreeMap<_, _> = resources
+            .iter()
+            .map(|(name, one)| (name.as_str(), &one["status"]))
+            .collect();
+        let status = statuses
+            .get(format!("GlyphCustomer/{}", flow::CUSTOMER).as_str())
+            .copied();
+        for user in ours {
+            let tied = status.is_some_and(|status| {
+                status["stripeCustomerId"] == user["custom:stripe_customer_id"]
+                    && status["cognitoSub"] == user["sub"]
+            });
+            self.line(&format!(
+                "the Cognito user and the customer name each other: {tied}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A status without what differs from run to run.
+fn timeless(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .filter_map(timeless_field)
+                .collect::<Map<_, _>>(),
+        ),
+        Value::Array(items) => items.iter().map(timeless).collect(),
+        other => other.clone(),
+    }
+}
+
+fn timeless_field((name, value): (&String, &Value)) -> Option<(String, Value)> {
+    // Ids, times, addresses and sentences that hold them: that they are there is all that can be compared.
+    let varies = [
+        "Id", "At", "Sub", "Url", "Until", "start", "end", "prefix", "value", "message",
+    ];
+    let value = match value {
+        _ if name == "lastTransitionTime" => return None,
+        Value::String(_) if varies.iter().any(|ending| name.ends_with(ending)) => "…".into(),
+        value => timeless(value),
+    };
+    Some((name.clone(), value))
+}
+
+/// The lines that only one of two texts has.
+pub(super) fn difference(wanted: &str, came: &str) -> String {
+    let only = |sign: &'static str, one: &str, other: &str| {
+        let others: Vec<_> = other.lines().map(ToOwned::to_owned).collect();
+        let lines = one
+            .lines()
+            .filter(|line| !others.iter().any(|other| other == line));
+        lines
+            .map(|line| format!("  {sign} {line}\n"))
+            .collect::<String>()
+    };
+    only("-", wanted, came) + &only("+", came, wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn two_runs_are_alike_but_for_ids_and_times() {
+        let status = |id: &str, time: &str| json!({"stripeCustomerId": id, "tier": "starter", "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": time, "message": id}]});
+        assert_eq!(
+            timeless(&status("cus_1", "2026-01-01T00:00:00Z")),
+            timeless(&status("cus_2", "2026-01-01T00:00:01Z"))
+        );
+        assert_ne!(
+            timeless(&status("cus_1", "t")),
+            timeless(&json!({"tier": "starter"}))
+        );
+    }
+
+    #[test]
+    fn a_difference_shows_what_is_missing_and_what_is_new() {
+        assert_eq!(difference("a\nb\n", "b\nc\n"), "  - a\n  + c\n");
+        assert_eq!(difference("a\n", "a\n"), "");
+    }
+}

@@ -1,0 +1,122 @@
+//! What happens in a run: what is applied, what the customer does, and when it is over.
+
+use std::fmt;
+
+use anyhow::Result;
+use glyph_crds::{ApiKey, GlyphCustomer, Subscription, Tier};
+use glyph_harness::proxy::{Call, CallKind};
+use hyper::Method;
+use serde_json::Value;
+
+use crate::world::{Kind, Stage};
+use crate::{checkout, resources};
+
+/// The names of all that is applied.
+pub(super) const CUSTOMER: &str = "ada";
+const SUBSCRIPTION: &str = "ada-starter";
+pub(super) const KEY: &str = "ada-laptop";
+const TIER: &str = "starter";
+
+/// Which part of the main job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Flow {
+    /// A customer on the free tier, and a key.
+    Shortest,
+    /// A tier with a price, a customer with a Cognito user, a subscription paid through checkout, and a key.
+    Main,
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shortest => "shortest",
+            Self::Main => "main",
+        })
+    }
+}
+
+impl Flow {
+    /// Creates the resources.
+    pub(super) async fn apply(self, stage: &Stage<'_>) -> Result<()> {
+        let email = stage.email(CUSTOMER);
+        match self {
+            Self::Shortest => {
+                stage
+                    .create(&resources::free_tier(resources::DEFAULT_TIER, Some(100)))
+                    .await?;
+                stage.create(&resources::customer(CUSTOMER, &email)).await?;
+            }
+            Self::Main => {
+                stage.create(&resources::paid_tier(TIER)).await?;
+                stage
+                    .create(&resources::customer_with_user(CUSTOMER, &email))
+                    .await?;
+                stage
+                    .create(&resources::subscription(SUBSCRIPTION, CUSTOMER, TIER))
+                    .await?;
+            }
+        }
+        stage
+            .create(&resources::api_key(KEY, CUSTOMER))
+            .await
+            .map(drop)
+    }
+
+    /// What the customer does when there is something to do: pays, once a link is there. True once done.
+    pub(super) async fn act(self, stage: &Stage<'_>) -> Result<bool> {
+        if self == Self::Shortest {
+            return Ok(true);
+        }
+        let subscription = stage
+            .namespace
+            .api::<Subscription>()
+            .get(SUBSCRIPTION)
+            .await?;
+        let Some(link) = subscription.status.and_then(|status| status.checkout_url) else {
+            return Ok(false);
+        };
+        checkout::pay(&link, checkout::CARD_THAT_PAYS)
+            .await
+            .map(|_| true)
+    }
+
+    /// Every resource, as `Kind/name` and JSON, in that order.
+    pub(super) async fn resources(stage: &Stage<'_>) -> Result<Vec<(String, Value)>> {
+        let mut all = Vec::new();
+        list::<Tier>(stage, &mut all).await?;
+        list::<GlyphCustomer>(stage, &mut all).await?;
+        list::<Subscription>(stage, &mut all).await?;
+        list::<ApiKey>(stage, &mut all).await?;
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(all)
+    }
+}
+
+async fn list<K: Kind>(stage: &Stage<'_>, all: &mut Vec<(String, Value)>) -> Result<()> {
+    for one in stage.namespace.api::<K>().list(&Default::default()).await? {
+        let kind = K::kind(&K::DynamicType::default()).into_owned();
+        let name = one.meta().name.clone().unwrap_or_default();
+        all.push((format!("{kind}/{name}"), serde_json::to_value(one)?));
+    }
+    Ok(())
+}
+
+/// True when a resource's status speaks of its newest spec, says that it is ready, and has nothing under way.
+pub(super) fn is_settled(resource: &Value) -> bool {
+    let status = &resource["status"];
+    let conditions = status["conditions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let ready = conditions
+        .iter()
+        .any(|one| one["type"] == "Ready" && one["status"] == "True");
+    ready
+        && status["intent"].is_null()
+        && status["observedGeneration"] == resource["metadata"]["generation"]
+}
+
+/// Every call counts but the renewals of the lease, which come by the clock.
+pub(super) fn counts(call: &Call) -> bool {
+    call.kind != CallKind::Lease || call.method == Method::POST
+}

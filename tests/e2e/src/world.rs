@@ -1,0 +1,209 @@
+//! The whole of Glyph, running on real parts, as the demo, the measures and the tests use it.
+//!
+//! Every world has a namespace, a Stripe, a Redis, an operator and gateways of its own; the control plane and
+//! Cognito are shared by the process. All ends when the world is dropped.
+
+mod secrets;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use anyhow::{Context as _, Result, anyhow};
+use futures::future::try_join_all;
+use glyph_harness::net::Answer;
+use glyph_harness::{
+    ControlPlane, Envoy, EnvoyConfig, Program, Redis, Service, Settings, Upstream, poll_until,
+    workspace_root,
+};
+
+pub use secrets::Secrets;
+pub use stage::{KEY_FIELD, Kind, SOON, Stage};
+
+use crate::caller::{Caller, code, said};
+use crate::resources;
+
+/// The ports in `examples/envoy/envoy.yaml`.
+mod envoy_ports {
+    pub(super) const LISTENER: u16 = 8080;
+    pub(super) const ADMIN: u16 = 9901;
+    pub(super) const SIDECAR: u16 = 9191;
+    pub(super) const UPSTREAM: u16 = 3000;
+}
+
+/// How large a world is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    gateways: usize,
+    log: &'static str,
+}
+
+impl Wanted {
+    /// So many sidecars, each with an Envoy of its own, all before one upstream.
+    #[must_use]
+    pub fn gateways(gateways: usize) -> Self {
+        Self {
+            gateways,
+            log: "info",
+        }
+    }
+
+    /// Nothing but the operator and what it acts on.
+    #[must_use]
+    pub fn operator_only() -> Self {
+        Self::gateways(0)
+    }
+
+    /// With this log filter in operator and sidecars, instead of `info`.
+    #[must_use]
+    pub fn logging(self, log: &'static str) -> Self {
+        Self { log, ..self }
+    }
+}
+
+/// An Envoy and the sidecar it asks.
+pub struct Gateway {
+    /// The sidecar.
+    pub sidecar: Service,
+    /// Envoy, running `examples/envoy/envoy.yaml`.
+    pub envoy: Envoy,
+    /// Somebody who calls through it.
+    pub caller: Caller,
+}
+
+/// All of Glyph, running.
+pub struct World<'a> {
+    stage: Stage<'a>,
+    /// The operator.
+    pub operator: Service,
+    /// The counters of all sidecars.
+    pub redis: Redis,
+    /// The API that is sold.
+    pub upstream: Upstream,
+    /// The ways in.
+    pub gateways: Vec<Gateway>,
+}
+
+impl<'a> World<'a> {
+    /// Starts everything, side by side, and waits until all is ready.
+    ///
+    /// # Errors
+    /// When a part cannot be had or does not start.
+    pub async fn start(plane: &'a ControlPlane, prefix: &str, wanted: Wanted) -> Result<Self> {
+        let (stage, upstream, ()) = tokio::try_join!(
+            Stage::start(plane, prefix),
+            async { Ok(Upstream::start().await?) },
+            async { Ok(glyph_harness::service::binaries().await?) },
+        )?;
+        let options = stage.secrets.redis_options();
+        let redis = Redis::start_with(&options.each_ref().map(String::as_str)).await?;
+        let (operator, gateways) = tokio::try_join!(
+            async {
+                Ok(Service::start(
+                    Program::Operator,
+                    stage.operator_settings().set("GLYPH_LOG", wanted.log),
+                )
+                .await?)
+            },
+            try_join_all(
+                (0..wanted.gateways).map(|_| Gateway::start(&stage, &redis, &upstream, wanted.log))
+            ),
+        )?;
+        Ok(Self {
+            stage,
+            operator,
+            redis,
+            upstream,
+            gateways,
+        })
+    }
+
+    /// The first gateway.
+    ///
+    /// # Errors
+    /// When the world was made without one.
+    pub fn gateway(&self) -> Result<&Gateway> {
+        self.gateways.first().context("this world has no gateway")
+    }
+
+    /// Waits until every sidecar knows what was made before this call: it makes one more customer with a key and
+    /// waits until that passes everywhere. Needs the default tier.
+    ///
+    /// # Errors
+    /// When it does not pass.
+    pub async fn settled(&self) -> Result<()> {
+        const LAST: &str = "last-of-all";
+        self.create(&resources::customer(LAST, &self.email(LAST)))
+            .await?;
+        self.create(&resources::api_key(LAST, LAST)).await?;
+        let key = self.key(LAST).await?;
+        for gateway in &self.gateways {
+            gateway.until_answer(&key, 200, "").await?;
+        }
+        Ok(())
+    }
+}
+
+/// A world is a stage with more on it.
+impl<'a> Deref for World<'a> {
+    type Target = Stage<'a>;
+
+    fn deref(&self) -> &Stage<'a> {
+        &self.stage
+    }
+}
+
+impl Gateway {
+    /// Starts a sidecar and an Envoy that asks it.
+    async fn start(
+        stage: &Stage<'_>,
+        redis: &Redis,
+        upstream: &Upstream,
+        log: &str,
+    ) -> Result<Self> {
+        let settings = stage
+            .secrets
+            .sidecar(Settings::in_namespace(&stage.namespace), redis.port());
+        let settings = settings
+            .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
+            .set("GLYPH_LOG", log);
+        let sidecar = Service::start(Program::Authz, settings).await?;
+        let endpoints = [
+            (envoy_ports::SIDECAR, sidecar.address()),
+            (envoy_ports::UPSTREAM, upstream.address()),
+        ];
+        let config = EnvoyConfig {
+            file: workspace_root().join("examples/envoy/envoy.yaml"),
+            listener_port: envoy_ports::LISTENER,
+            admin_port: envoy_ports::ADMIN,
+            endpoints: BTreeMap::from(endpoints),
+        };
+        let envoy = Envoy::start(&config).await?;
+        let caller = Caller::new(&envoy.url());
+        Ok(Self {
+            sidecar,
+            envoy,
+            caller,
+        })
+    }
+
+    /// Asks with `key` until the answer has this status and, in its body, this code.
+    ///
+    /// # Errors
+    /// When it has not in time; with the last answer.
+    pub async fn until_answer(&self, key: &str, status: u16, wanted: &str) -> Result<Answer> {
+        let mut last = None;
+        let answer = poll_until("an answer", SOON, async || {
+            last = self.caller.ask(key).await.ok();
+            last.clone()
+                .filter(|answer| answer.status == status && code(answer) == wanted)
+        });
+        let answer = answer.await;
+        answer.map_err(|_| {
+            anyhow!(
+                "expected {status} {wanted} through Envoy; came {:?}",
+                last.as_ref().map(said)
+            )
+        })
+    }
+}
