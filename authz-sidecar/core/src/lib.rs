@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The decision whether Envoy lets a request through, and the words it is asked and answered in.
+//!
+//! [`wire`] reads a check by need and writes its answer; [`index`] holds what can change an answer, fed from watch
+//! events; [`decide`] goes from one to the other by way of [`credential`]. No transport, no clock, no client, no
+//! `.await`: the gRPC server, a later HTTP one, and the tests are fronts of this same code.
+
+pub mod credential;
+pub mod decide;
+#[cfg(test)]
+mod fixtures;
+pub mod index;
+mod limits;
+pub mod outage;
+mod protobuf;
+pub mod request;
+pub mod verdict;
+pub mod wire;
+
+pub use decide::{Admission, Counted, Policy, authorize};
+pub use index::Index;
+pub use request::RequestView;
+pub use verdict::{Code, Denial, Permit, Verdict};

@@ -1,0 +1,358 @@
+//! The decision, in two pure steps around the counters: [`authorize`] says who asks and what it would cost, and
+//! [`Admission::settle`] turns what the counters said into a verdict.
+
+use std::sync::Arc;
+
+use glyph_crds::Environment;
+use glyph_crds::api_key_format::{Peppers, marker};
+use glyph_crds::period::{allowance_month, calendar_month};
+use glyph_usage::{Decision, MAX_COUNT, Outcome, Period, Rate, Spend};
+use jiff::Timestamp;
+
+use crate::credential::{self, Credential, Unusable};
+use crate::index::{CustomerEntry, InForce, Index, KeyEntry, ObjectName, TierEntry};
+use crate::limits::{Limits, Window};
+use crate::request::RequestView;
+use crate::verdict::{Code, Denial, Permit, Verdict};
+
+/// What the platform engineer has set.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Which keys this gateway accepts.
+    pub environment: Environment,
+    /// Name of the tier of customers without a subscription in force, in the customer's namespace.
+    pub default_tier: String,
+    /// Where callers pay or upgrade, when there is no checkout link of their own.
+    pub billing_url: Option<Arc<str>>,
+}
+
+/// Everything a decision is based on besides the request.
+#[derive(Clone, Copy)]
+pub struct Basis<'a> {
+    /// What is known of the world.
+    pub index: &'a Index,
+    /// What presented keys are hashed under.
+    pub peppers: &'a Peppers,
+    /// What is set.
+    pub policy: &'a Policy,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A request that may pass if the counters have room for it.
+pub struct Admission {
+    permit: Permit,
+    customer_uid: Arc<str>,
+    cost: u64,
+    period: Period,
+    quota: Option<u64>,
+    metered: bool,
+    rate: Option<Rate>,
+    upgrade_at: Option<Arc<str>>,
+    now: Timestamp,
+}
+
+/// What came of asking the counters.
+#[derive(Clone, Copy, Debug)]
+pub enum Counted {
+    /// They have judged.
+    Judged(Outcome),
+    /// They are away; policy admits the request, uncounted.
+    AwayAdmitted,
+    /// They are away, and policy refuses the request.
+    AwayRefused,
+}
+
+/// The service a customer has at a moment.
+struct Service<'a> {
+    name: ObjectName,
+    tier: &'a TierEntry,
+    period: Period,
+}
+
+/// Who asks, whether they may, and what the request takes.
+///
+/// # Errors
+/// The [`Denial`], when the counters need not be asked.
+pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admission, Denial> {
+    if !basis.index.is_synced() {
+        return Err(Denial::unavailable("the index has not synced yet"));
+    }
+    let key = key_of(request, basis)?;
+    let customer = customer_of(key, basis.index)?;
+    if !key.allows(request.client) {
+        let detail = "This API key may not be used from this address; its owner can change the allowed addresses.";
+        return Err(Denial::new(Code::AddressDenied, detail));
+    }
+    let service = service_of(&key.customer, basis)?;
+    let cost = cost_of(request)?;
+    let subscription = basis.index.subscription_of(&key.customer);
+    let checkout = subscription.and_then(|subscription| subscription.checkout_url.clone());
+    Ok(Admission {
+        customer_uid: customer.uid.clone(),
+        cost,
+        period: service.period,
+        quota: service.tier.quota,
+        metered: service.tier.metered,
+        rate: key.rate.or(service.tier.rate),
+        upgrade_at: checkout.or_else(|| basis.policy.billing_url.clone()),
+        now: basis.now,
+        permit: Permit {
+            customer: key.customer.clone(),
+            subject: customer.subject.clone(),
+            tier: service.name,
+            key_id: key.id.clone(),
+            inbound_headers: request.ours.iter().map(ToString::to_string).collect(),
+            limits: Limits::default(),
+        },
+    })
+}
+
+/// The key that the request's credential is, if it is good now.
+fn key_of<'a>(request: &RequestView<'_>, basis: Basis<'a>) -> Result<&'a KeyEntry, Denial> {
+    let Credential::ApiKey {
+        key: text,
+        environment,
+    } = credential::read(request).map_err(unusable)?;
+    let wanted = basis.policy.environment;
+    let elsewhere = || {
+        let detail = format!(
+            "This gateway accepts keys that begin with {}.",
+            marker(wanted)
+        );
+        Denial::new(Code::InvalidCredential, detail)
+    };
+    if environment != wanted {
+        return Err(elsewhere());
+    }
+    let known = basis
+        .peppers
+        .iter()
+        .find_map(|pepper| basis.index.key(pepper, &pepper.hash(text)));
+    let Some((key, hash)) = known else {
+        let detail = "The API key is not known; check that it is complete, or make a new one.";
+        return Err(Denial::new(Code::InvalidCredential, detail));
+    };
+    let over = |end: Option<Timestamp>| end.is_some_and(|end| end <= basis.now);
+    if key.environment != wanted {
+        Err(elsewhere())
+    } else if key.revoked {
+        Err(Denial::new(
+            Code::KeyRevoked,
+            "The API key was revoked; use another one.",
+        ))
+    } else if over(key.expires_at) {
+        Err(Denial::new(
+            Code::KeyExpired,
+            "The API key has expired; make a new one.",
+        ))
+    } else if over(hash.not_after) {
+        Err(Denial::new(
+            Code::KeyExpired,
+            "The API key was replaced by a newer one; use that.",
+        ))
+    } else {
+        Ok(key)
+    }
+}
+
+fn unusable(why: Unusable) -> Denial {
+    let (code, detail) = match why {
+        Unusable::Missing => (
+            Code::MissingCredential,
+            "Send an API key in the header `Authorization: Bearer glyph_sk_…` or `x-api-key: glyph_sk_…`.",
+        ),
+        Unusable::InUrl => (
+            Code::MissingCredential,
+            "Send the API key in the header `Authorization: Bearer …`, not in the URL, and replace this key: URLs are logged.",
+        ),
+        Unusable::Doubled => (
+            Code::InvalidCredential,
+            "The request carries more than one credential; send one, in `Authorization` or in `x-api-key`.",
+        ),
+        Unusable::NotBearer => (
+            Code::InvalidCredential,
+            "The `Authorization` header must be `Bearer`, one space, and an API key.",
+        ),
+        Unusable::Malformed => (
+            Code::InvalidCredential,
+            "The credential is not an API key; a key is glyph_sk_live_ or glyph_sk_dev_ and 32 letters or digits.",
+        ),
+    };
+    Denial::new(code, detail)
+}
+
+/// The customer of a good key. A key whose customer is gone is nobody's.
+fn customer_of<'a>(key: &KeyEntry, index: &'a Index) -> Result<&'a CustomerEntry, Denial> {
+    let Some(customer) = index.customer(&key.customer) else {
+        let detail = "The API key belongs to a customer that does not exist (any more).";
+        return Err(Denial::new(Code::InvalidCredential, detail));
+    };
+    if customer.suspended {
+        let detail = "This customer is suspended; ask the provider of this API why.";
+        return Err(Denial::new(Code::Suspended, detail));
+    }
+    Ok(customer)
+}
+
+/// The tier in force and the month its quota counts in. Without a subscription, and after one lapsed, months are
+/// those of the calendar.
+fn service_of<'a>(customer: &ObjectName, basis: Basis<'a>) -> Result<Service<'a>, Denial> {
+    let subscription = basis.index.subscription_of(customer);
+    let in_force = subscription.map_or(&InForce::Default, |subscription| {
+        subscription.in_force(basis.now)
+    });
+    let (name, anchor) = match in_force {
+        InForce::Subscribed { tier, anchor } => (tier.clone(), *anchor),
+        InForce::Default => (customer.sibling(&basis.policy.default_tier), None),
+        InForce::Lapsed { tier } => {
+            let degraded = basis
+                .index
+                .tier(tier)
+                .and_then(|tier| tier.degrade_to.clone());
+            let pay_at = subscription.and_then(|subscription| subscription.checkout_url.clone());
+            let pay_at = pay_at.or_else(|| basis.policy.billing_url.clone());
+            (degraded.ok_or_else(|| unpaid(tier, pay_at))?, None)
+        }
+    };
+    let Some(tier) = basis.index.tier(&name) else {
+        return Err(Denial::unavailable(format!(
+            "the tier {name} of the customer {customer} does not exist"
+        )));
+    };
+    let month = match anchor {
+        Some(anchor) => allowance_month(anchor, basis.now),
+        None => calendar_month(basis.now),
+    };
+    let period = Period {
+        start: month.start.as_second(),
+        end: month.end.as_second(),
+    };
+    Ok(Service { name, tier, period })
+}
+
+fn unpaid(tier: &ObjectName, pay_at: Option<Arc<str>>) -> Denial {
+    let detail = match &pay_at {
+        Some(url) => format!("The subscription is unpaid; pay at {url} to go on."),
+        None => "The subscription is unpaid; pay the open invoice to go on.".to_owned(),
+    };
+    Denial::new(Code::PaymentRequired, detail)
+        .link("pay_at", pay_at)
+        .on_tier(tier)
+}
+
+/// What the request takes of the quota: what the gateway's route says, or 1.
+fn cost_of(request: &RequestView<'_>) -> Result<u64, Denial> {
+    let Some(text) = request.cost else {
+        return Ok(1);
+    };
+    let cost = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    cost.filter(|cost| *cost <= MAX_COUNT).ok_or_else(|| {
+        Denial::unavailable("a route's glyph.cost is not a number from 0 to 2^53 - 1")
+    })
+}
+
+impl Admission {
+    /// Whose request it is.
+    #[must_use]
+    pub fn customer(&self) -> &ObjectName {
+        &self.permit.customer
+    }
+
+    /// What the request takes of the quota.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// What to ask the counters.
+    #[must_use]
+    pub fn spend(&self) -> Spend<'_> {
+        Spend {
+            customer: &self.customer_uid,
+            key_id: &self.permit.key_id,
+            cost: self.cost,
+            period: self.period,
+            limit: if self.metered { None } else { self.quota },
+            floor: 0,
+            rate: self.rate,
+        }
+    }
+
+    /// The verdict.
+    ///
+    /// # Errors
+    /// The [`Denial`], when the counters or the policy say no.
+    pub fn settle(self, counted: Counted) -> Verdict {
+        let outcome = match counted {
+            Counted::Judged(outcome) => outcome,
+            Counted::AwayAdmitted => return Ok(self.permit),
+            Counted::AwayRefused => {
+                return Err(Denial::unavailable("the counters are away").on_tier(&self.permit.tier));
+            }
+        };
+        let limits = self.limits(&outcome);
+        let denial = match outcome.decision {
+            Decision::Admitted => {
+                return Ok(Permit {
+                    limits,
+                    ..self.permit
+                });
+            }
+            Decision::RateLimited { retry_after } => {
+                let detail = "This API key is used too fast; wait as long as Retry-After says.";
+                Denial::new(Code::RateLimited, detail)
+                    .retry_after(retry_after.as_millis().div_ceil(1000) as u64)
+            }
+            Decision::QuotaExceeded => self.over_quota(&limits),
+        };
+        Err(denial.limits(limits).on_tier(&self.permit.tier))
+    }
+
+    fn over_quota(&self, limits: &Limits) -> Denial {
+        let month = limits.month.unwrap_or(Window {
+            quota: 0,
+            window: 0,
+            remaining: 0,
+            reset: 0,
+        });
+        let said = if month.remaining == 0 {
+            format!("All {} calls of this month are used", month.quota)
+        } else {
+            format!(
+                "This request takes {} calls and {} are left of this month",
+                self.cost, month.remaining
+            )
+        };
+        let end = Timestamp::from_second(self.period.end).unwrap_or(Timestamp::MAX);
+        let detail = match &self.upgrade_at {
+            Some(url) => format!("{said}; more come at {end}, or at once by upgrading at {url}."),
+            None => format!("{said}; more come at {end}."),
+        };
+        let denial = Denial::new(Code::QuotaExceeded, detail).retry_after(month.reset);
+        denial.link("upgrade_at", self.upgrade_at.clone())
+    }
+
+    fn limits(&self, outcome: &Outcome) -> Limits {
+        let Period { start, end } = self.period;
+        let seconds = |from: i64| u64::try_from(end - from).unwrap_or(0);
+        let month = self.quota.map(|quota| Window {
+            quota,
+            window: seconds(start),
+            remaining: quota.saturating_sub(outcome.used),
+            reset: seconds(self.now.as_second()),
+        });
+        let rate = self.rate.zip(outcome.rate).map(|(rate, state)| Window {
+            quota: rate.burst.into(),
+            window: u64::from(rate.burst.div_ceil(rate.requests_per_second.max(1))),
+            remaining: state.remaining.into(),
+            reset: state.full_after.as_millis().div_ceil(1000) as u64,
+        });
+        Limits { month, rate }
+    }
+}
+
+#[cfg(test)]
+mod tests;

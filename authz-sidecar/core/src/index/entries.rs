@@ -1,0 +1,236 @@
+//! What is kept of each kind, and how it is read from the resource. Anything that is not here cannot change an answer.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use glyph_crds::api_key_format::{HASH_LENGTH, KeyHash};
+use glyph_crds::common::RateLimit;
+use glyph_crds::entitlement::{Seniority, Standing};
+use glyph_crds::{ApiKey, Environment, GlyphCustomer, HashedKey, OverQuota, Subscription, Tier};
+use glyph_usage::Rate;
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::table::Entry;
+use super::{Kind, ObjectName};
+
+/// What a tier entitles to.
+#[derive(PartialEq)]
+pub(crate) struct TierEntry {
+    pub(crate) quota: Option<u64>,
+    /// Past the quota, requests pass and are counted.
+    pub(crate) metered: bool,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) degrade_to: Option<ObjectName>,
+}
+
+impl Entry for TierEntry {
+    type Resource = Tier;
+    type Claim = Infallible;
+    const KIND: Kind = Kind::Tier;
+
+    fn read(name: &ObjectName, tier: Tier) -> Result<Option<Self>, String> {
+        let degrade_to = tier.spec.grace.and_then(|grace| grace.degrade_to);
+        Ok(Some(Self {
+            quota: tier.spec.quota.map(|quota| quota.requests),
+            metered: match tier.spec.over_quota {
+                OverQuota::Meter => true,
+                // There are no credits yet that a request could be paid from.
+                OverQuota::Deny | OverQuota::Credits => false,
+            },
+            rate: tier.spec.rate_limit.as_ref().map(rate),
+            degrade_to: degrade_to.map(|to| name.sibling(&to.name)),
+        }))
+    }
+
+    fn claims(&self) -> impl Iterator<Item = Infallible> {
+        std::iter::empty()
+    }
+}
+
+/// A customer. One that is being deleted is none any more.
+#[derive(PartialEq)]
+pub(crate) struct CustomerEntry {
+    /// What its counters belong to: a customer made again under the same name is another one.
+    pub(crate) uid: Arc<str>,
+    pub(crate) suspended: bool,
+    pub(crate) subject: Option<Arc<str>>,
+}
+
+impl Entry for CustomerEntry {
+    type Resource = GlyphCustomer;
+    type Claim = Infallible;
+    const KIND: Kind = Kind::Customer;
+
+    fn read(_: &ObjectName, customer: GlyphCustomer) -> Result<Option<Self>, String> {
+        if customer.metadata.deletion_timestamp.is_some() {
+            return Ok(None);
+        }
+        let subject = customer.status.and_then(|status| status.cognito_sub);
+        Ok(Some(Self {
+            uid: customer
+                .metadata
+                .uid
+                .ok_or("metadata.uid is missing")?
+                .into(),
+            suspended: customer.spec.suspended,
+            subject: subject.map(Into::into),
+        }))
+    }
+
+    fn claims(&self) -> impl Iterator<Item = Infallible> {
+        std::iter::empty()
+    }
+}
+
+/// A subscription, found by its customer.
+#[derive(PartialEq)]
+pub(crate) struct SubscriptionEntry {
+    customer: ObjectName,
+    pub(crate) seniority: Seniority,
+    /// What it comes to until the end of its grace, and from then on.
+    standing: [InForce; 2],
+    grace_until: Option<Timestamp>,
+    pub(crate) checkout_url: Option<Arc<str>>,
+}
+
+/// A [`Standing`] with the tier's whole name.
+#[derive(PartialEq)]
+pub(crate) enum InForce {
+    Subscribed {
+        tier: ObjectName,
+        anchor: Option<Timestamp>,
+    },
+    Lapsed {
+        tier: ObjectName,
+    },
+    Default,
+}
+
+impl SubscriptionEntry {
+    pub(crate) fn in_force(&self, now: Timestamp) -> &InForce {
+        let [during, after] = &self.standing;
+        if self.grace_until.is_some_and(|until| now < until) {
+            during
+        } else {
+            after
+        }
+    }
+}
+
+impl Entry for SubscriptionEntry {
+    type Resource = Subscription;
+    type Claim = ObjectName;
+    const KIND: Kind = Kind::Subscription;
+
+    fn read(name: &ObjectName, subscription: Subscription) -> Result<Option<Self>, String> {
+        let status = subscription.status.as_ref();
+        let standing = |now| match Standing::of(status, now) {
+            Standing::Subscribed { tier, anchor } => InForce::Subscribed {
+                tier: name.sibling(&tier),
+                anchor,
+            },
+            Standing::Lapsed { tier } => InForce::Lapsed {
+                tier: name.sibling(&tier),
+            },
+            Standing::Default => InForce::Default,
+        };
+        Ok(Some(Self {
+            customer: name.sibling(&subscription.spec.customer_ref.name),
+            seniority: Seniority::of(&subscription),
+            standing: [standing(Timestamp::MIN), standing(Timestamp::MAX)],
+            grace_until: status
+                .and_then(|status| status.grace_until.as_ref())
+                .map(|until| until.0),
+            checkout_url: status
+                .and_then(|status| status.checkout_url.as_deref())
+                .map(Into::into),
+        }))
+    }
+
+    fn claims(&self) -> impl Iterator<Item = ObjectName> {
+        std::iter::once(self.customer.clone())
+    }
+}
+
+/// An API key, found by its hashes.
+#[derive(PartialEq)]
+pub(crate) struct KeyEntry {
+    pub(crate) id: Arc<str>,
+    pub(crate) customer: ObjectName,
+    pub(crate) environment: Environment,
+    pub(crate) revoked: bool,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) rate: Option<Rate>,
+    allowed: Box<[IpNet]>,
+    pub(crate) hashes: Box<[HashEntry]>,
+}
+
+/// A hash that a key is known by.
+#[derive(PartialEq)]
+pub(crate) struct HashEntry {
+    pub(crate) value: KeyHash,
+    pub(crate) pepper_version: u32,
+    pub(crate) not_after: Option<Timestamp>,
+}
+
+impl KeyEntry {
+    /// Whether the key may be used from `client`. An address that is not known is none that is allowed.
+    pub(crate) fn allows(&self, client: Option<IpAddr>) -> bool {
+        self.allowed.is_empty()
+            || client
+                .is_some_and(|client| self.allowed.iter().any(|allowed| allowed.contains(&client)))
+    }
+}
+
+impl Entry for KeyEntry {
+    type Resource = ApiKey;
+    type Claim = [u8; HASH_LENGTH];
+    const KIND: Kind = Kind::Key;
+
+    fn read(name: &ObjectName, key: ApiKey) -> Result<Option<Self>, String> {
+        let status = key.status.unwrap_or_default();
+        if status.hashes.is_empty() {
+            return Ok(None);
+        }
+        let deleted = key.metadata.deletion_timestamp.is_some();
+        let allowed = key
+            .spec
+            .allowed_cidrs
+            .iter()
+            .map(|cidr| cidr.parse::<IpNet>());
+        let hashes = status.hashes.into_iter().map(hash);
+        Ok(Some(Self {
+            id: status.key_id.ok_or("status.keyId is missing")?.into(),
+            customer: name.sibling(&key.spec.customer_ref.name),
+            environment: key.spec.environment,
+            revoked: key.spec.revoked || status.revoked_at.is_some() || deleted,
+            expires_at: key.spec.expires_at.map(|time| time.0),
+            rate: key.spec.rate_limit.as_ref().map(rate),
+            allowed: allowed
+                .collect::<Result<_, _>>()
+                .map_err(|_| "spec.allowedCidrs holds what is no CIDR")?,
+            hashes: hashes.collect::<Result<_, _>>()?,
+        }))
+    }
+
+    fn claims(&self) -> impl Iterator<Item = [u8; HASH_LENGTH]> {
+        self.hashes.iter().map(|hash| *hash.value.bytes())
+    }
+}
+
+fn hash(hash: HashedKey) -> Result<HashEntry, String> {
+    Ok(HashEntry {
+        value: KeyHash::parse(&hash.value).map_err(|error| format!("in status.hashes: {error}"))?,
+        pepper_version: hash.pepper_version,
+        not_after: hash.not_after.map(|time| time.0),
+    })
+}
+
+fn rate(limit: &RateLimit) -> Rate {
+    Rate {
+        requests_per_second: limit.requests_per_second,
+        burst: limit.burst(),
+    }
+}

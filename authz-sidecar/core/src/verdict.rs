@@ -1,0 +1,267 @@
+//! What is decided: a [`Permit`] that carries what upstream and caller are told, or a typed [`Denial`].
+//!
+//! Nothing outside this crate can make a permit. A denial for want of a decision can be made by anyone: refusing is
+//! always safe.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::index::ObjectName;
+use crate::limits::Limits;
+
+/// The decision on a request.
+pub type Verdict = Result<Permit, Denial>;
+
+/// How long to wait for what is not available, in seconds. Short: an index syncs and Redis comes back by themselves.
+const SOON: u64 = 1;
+
+/// A request may pass, as somebody.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    pub(crate) customer: ObjectName,
+    pub(crate) subject: Option<Arc<str>>,
+    pub(crate) tier: ObjectName,
+    pub(crate) key_id: Arc<str>,
+    pub(crate) inbound_headers: Vec<String>,
+    pub(crate) limits: Limits,
+}
+
+impl Permit {
+    /// Whose request it is.
+    #[must_use]
+    pub fn customer(&self) -> &ObjectName {
+        &self.customer
+    }
+
+    /// The customer's Cognito `sub`, where there is one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// The tier in force.
+    #[must_use]
+    pub fn tier(&self) -> &ObjectName {
+        &self.tier
+    }
+
+    /// Public id of the key.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// Names of the header fields that came in and look like ours: none may reach upstream as it was sent.
+    #[must_use]
+    pub fn inbound_headers(&self) -> &[String] {
+        &self.inbound_headers
+    }
+
+    /// What the caller is told of its limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+/// Why a request is refused: the `code` of its problem document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// No credential.
+    MissingCredential,
+    /// A malformed, unknown or doubled credential, or one for other gateways.
+    InvalidCredential,
+    /// The key was revoked.
+    KeyRevoked,
+    /// The key has expired, or a newer one took over.
+    KeyExpired,
+    /// A renewal stayed unpaid past its grace.
+    PaymentRequired,
+    /// The customer is suspended.
+    Suspended,
+    /// The key may not be used from this address.
+    AddressDenied,
+    /// The key is used too fast.
+    RateLimited,
+    /// The monthly quota is used up.
+    QuotaExceeded,
+    /// No decision is possible now.
+    Unavailable,
+}
+
+impl Code {
+    /// The HTTP status the caller sees.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::MissingCredential
+            | Self::InvalidCredential
+            | Self::KeyRevoked
+            | Self::KeyExpired => 401,
+            Self::PaymentRequired => 402,
+            Self::Suspended | Self::AddressDenied => 403,
+            Self::RateLimited | Self::QuotaExceeded => 429,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// As in `code`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingCredential => "missing_credential",
+            Self::InvalidCredential => "invalid_credential",
+            Self::KeyRevoked => "key_revoked",
+            Self::KeyExpired => "key_expired",
+            Self::PaymentRequired => "payment_required",
+            Self::Suspended => "suspended",
+            Self::AddressDenied => "address_denied",
+            Self::RateLimited => "rate_limited",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::MissingCredential => "A credential is needed",
+            Self::InvalidCredential => "The credential is not valid",
+            Self::KeyRevoked => "The API key was revoked",
+            Self::KeyExpired => "The API key has expired",
+            Self::PaymentRequired => "Payment is required",
+            Self::Suspended => "The customer is suspended",
+            Self::AddressDenied => "The address is not allowed",
+            Self::RateLimited => "Too many requests",
+            Self::QuotaExceeded => "The monthly quota is used up",
+            Self::Unavailable => "No decision is possible now",
+        }
+    }
+
+    /// `WWW-Authenticate` (RFC 6750 section 3): without an error code when no credential was sent.
+    fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::MissingCredential => Some(r#"Bearer realm="glyph""#),
+            _ if self.status() == 401 => Some(r#"Bearer realm="glyph", error="invalid_token""#),
+            _ => None,
+        }
+    }
+}
+
+/// A request is refused, and why.
+#[derive(Clone, Debug)]
+pub struct Denial(Box<Refusal>);
+
+/// What a denial says; behind a pointer, because verdicts are passed around and most are permits.
+#[derive(Clone, Debug)]
+struct Refusal {
+    code: Code,
+    detail: Cow<'static, str>,
+    retry_after: Option<u64>,
+    link: Option<(&'static str, Arc<str>)>,
+    limits: Limits,
+    tier: Option<ObjectName>,
+    cause: Option<Cow<'static, str>>,
+}
+
+impl Denial {
+    /// A refusal that says `detail`: one sentence that helps the caller. It must hold nothing that came with the
+    /// request.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        let (retry_after, link, limits, tier, cause) = Default::default();
+        Self(Box::new(Refusal {
+            code,
+            detail,
+            retry_after,
+            link,
+            limits,
+            tier,
+            cause,
+        }))
+    }
+
+    /// No decision is possible, because of `cause`: that goes to the operator's log, not to the caller.
+    pub fn unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
+        let detail = "The request could not be checked; try again in a moment.";
+        let mut denial = Self::new(Code::Unavailable, detail).retry_after(SOON);
+        denial.0.cause = Some(cause.into());
+        denial
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// Where the caller can do something about it, under the member `name`.
+    pub(crate) fn link(mut self, name: &'static str, url: Option<Arc<str>>) -> Self {
+        self.0.link = url.map(|url| (name, url));
+        self
+    }
+
+    pub(crate) fn limits(mut self, limits: Limits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
+    pub(crate) fn on_tier(mut self, tier: &ObjectName) -> Self {
+        self.0.tier = Some(tier.clone());
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The sentence the caller reads.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// The tier in force, where it came to that.
+    #[must_use]
+    pub fn tier(&self) -> Option<&ObjectName> {
+        self.0.tier.as_ref()
+    }
+
+    /// What the operator's log should say, where the fault is not the caller's. Never holds a secret.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// Calls `set` with each response field and its value.
+    pub(crate) fn fields(&self, mut set: impl FnMut(&'static str, &str)) {
+        set("content-type", "application/problem+json");
+        set("cache-control", "no-store");
+        if let Some(challenge) = self.0.code.challenge() {
+            set("www-authenticate", challenge);
+        }
+        if let Some(seconds) = self.0.retry_after {
+            set("retry-after", &seconds.to_string());
+        }
+        self.0.limits.fields(set);
+    }
+
+    /// The problem document (RFC 9457).
+    pub(crate) fn body(&self) -> String {
+        let mut problem = json!({
+            "type": format!("https://glyphapi.ai/problems/{}", self.0.code.as_str()),
+            "title": self.0.code.title(),
+            "status": self.0.code.status(),
+            "detail": self.0.detail,
+            "code": self.0.code.as_str(),
+        });
+        if let Some(seconds) = self.0.retry_after {
+            problem["retry_after"] = seconds.into();
+        }
+        if let Some((name, url)) = &self.0.link {
+            problem[name] = (**url).into();
+        }
+        problem.to_string()
+    }
+}
