@@ -105,7 +105,7 @@ pub(crate) fn duration_from(field: &str, min: &str) -> Rule {
 /// without a zone, which are no instants.
 pub(crate) fn timestamp(field: &str) -> Rule {
     rule(
-        r"self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$') && !format.datetime().validate(self).hasValue()",
+        r"self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$') && !format.datetime().validate(self).hasValue()",
         format!("{field} must be an RFC 3339 time with its zone, such as 2027-01-31T00:00:00Z"),
     )
 }

@@ -143,3 +143,48 @@ fn simplify(value: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl Fn(&Path)) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files().unwrap();
+        write(folder.path(), &files).unwrap();
+        assert!(check(folder.path(), &files).is_ok());
+        change(folder.path());
+        let said = check(folder.path(), &files).unwrap_err().to_string();
+        said.replace(&*folder.path().to_string_lossy(), "yaml")
+    }
+
+    #[test]
+    fn a_file_that_differs_or_is_missing_is_named_with_the_command_that_mends_it() {
+        let expected = "yaml/tier.yaml is not what the types in crds/src say; \
+                        run `cargo run -p glyph-crds --bin crdgen` and commit the result";
+        assert_eq!(
+            refused(|yaml| fs::write(yaml.join("tier.yaml"), "edited").unwrap()),
+            expected
+        );
+        assert_eq!(
+            refused(|yaml| fs::remove_file(yaml.join("tier.yaml")).unwrap()),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_file_of_no_kind_is_named() {
+        let said = refused(|yaml| fs::write(yaml.join("plan.yaml"), "").unwrap());
+        assert_eq!(said, "yaml/plan.yaml belongs to no kind; delete it");
+    }
+
+    #[test]
+    fn no_schema_holds_what_kubernetes_warns_of_or_stores_as_null() {
+        for (name, yaml) in files().unwrap() {
+            assert!(
+                !yaml.contains("format: uint") && !yaml.contains("nullable:"),
+                "{name}"
+            );
+        }
+    }
+}
