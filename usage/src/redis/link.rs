@@ -22,6 +22,9 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 /// Requests that may wait to be written before callers wait for room; the deadline holds for them too.
 const WRITE_QUEUE: usize = 1024;
 
+/// Written by each probe, for a second: a replica, or a Redis without memory, answers but counts nothing.
+const PROBE_KEY: &str = "glyph:probe";
+
 pub(super) struct Link {
     client: Client,
     source: &'static str,
@@ -167,7 +170,7 @@ impl Link {
         state.breaker.close();
     }
 
-    /// A new connection that has the script and answers within the deadline, and what Redis says of its memory.
+    /// A new connection that has the script and takes a write within the deadline, and what Redis says of its memory.
     async fn connect(&self) -> RedisResult<(MultiplexedConnection, String)> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
@@ -196,7 +199,9 @@ impl Link {
         let (mut connection, memory) = timeout(CONNECT_DEADLINE, setup)
             .await
             .map_err(io::Error::from)??;
-        timeout(self.deadline, cmd("PING").exec_async(&mut connection))
+        let mut write = cmd("SET");
+        write.arg(PROBE_KEY).arg(1).arg("PX").arg(1000);
+        timeout(self.deadline, write.exec_async(&mut connection))
             .await
             .map_err(io::Error::from)??;
         Ok((connection, memory))
