@@ -1,5 +1,23 @@
 //! The Glyph operator: controllers that reconcile resources against Stripe and Cognito, and the
 //! receiver of Stripe's webhooks. Decisions are `glyph_operator_core`'s; this crate acts on them.
 
+mod app;
+pub mod cognito;
+mod controllers;
+pub mod failure;
+mod kinds;
+pub mod leader;
+mod making;
+pub mod metrics;
 pub mod ports;
+mod reconcile;
+mod runner;
+mod settings;
 pub mod stripe;
+pub mod watches;
+pub mod webhook;
+mod world;
+mod writer;
+
+pub use app::run;
+pub use settings::Settings;

@@ -1,0 +1,233 @@
+//! The operator put together: watches and webhooks on every replica, controllers on the one that leads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::future::join_all;
+use glyph_operator_core::billing::Owner;
+use glyph_runtime::admin::Admin;
+use glyph_runtime::clock::{Clock, SystemClock};
+use glyph_runtime::credentials::Credentials;
+use glyph_runtime::random::base62;
+use glyph_runtime::shutdown::{Tasks, signalled};
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::cognito::CognitoIdentity;
+use crate::leader::{Election, Lead};
+use crate::metrics::{Leading, register};
+use crate::runner::control;
+use crate::settings::Settings;
+use crate::stripe::StripeBilling;
+use crate::watches::{Stores, Wake, Watches};
+use crate::webhook::{self, OwnerLookup, WatchedOwners, Webhook};
+use crate::world::Shared;
+
+/// Name of the operator in Events.
+const REPORTER: &str = "glyph-operator";
+
+/// One namespace, or all: what is known of it and where its wakes are told.
+#[derive(Clone)]
+struct Scope {
+    namespace: Option<String>,
+    stores: Stores,
+    wakes: broadcast::Sender<Wake>,
+}
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// A setting that cannot be used, a port that cannot be had, or a task that failed.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    settings.logs.init()?;
+    let signal = signalled().context("failed to catch signals")?;
+    let credentials = Credentials::load(&settings.credentials)?;
+    let client = Client::try_default()
+        .await
+        .context("failed to find a Kubernetes cluster")?;
+    let admin = Admin::default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let identity = format!("{}-{}", host_name(), base62(8)?);
+    tracing::info!(version = glyph_runtime::version(), identity, "starting");
+
+    let mut tasks = Tasks::new();
+    let stop = tasks.stop();
+    let scopes = follow(&settings, &client, &admin, &mut tasks);
+    let (reconciles, leading) = register(&admin.metrics);
+    let reporter = Reporter {
+        controller: REPORTER.to_owned(),
+        instance: Some(identity.clone()),
+    };
+    let shared = Arc::new(Shared {
+        client: client.clone(),
+        billing: StripeBilling::new(&settings.stripe, credentials.clone(), &admin.metrics)?,
+        identity: CognitoIdentity::new(credentials.clone()),
+        credentials: credentials.clone(),
+        clock: clock.clone(),
+        recorder: Recorder::new(client.clone(), reporter),
+        default_tier: settings.default_tier.clone(),
+        urls: settings.urls(),
+        resync: settings.resync(),
+        reconciles,
+    });
+    let owners = scopes.iter().map(|scope| WatchedOwners {
+        stores: scope.stores.clone(),
+        namespace: scope.namespace.clone(),
+    });
+    let owners = AllOwners(owners.collect());
+    let receiver = Webhook::new(
+        credentials.clone(),
+        clock.clone(),
+        client.clone(),
+        owners,
+        &admin.metrics,
+    );
+    serve(&settings, receiver, admin, &mut tasks).await?;
+
+    let retry = wake_on_change(credentials.clone(), scopes.clone(), stop.clone());
+    tasks.spawn("credentials", endless(credentials.keep_fresh(stop.clone())));
+    tasks.spawn("wakes", endless(retry));
+    let lease = &settings.lease;
+    let election = Election::new(
+        client,
+        &settings.lease_namespace(),
+        lease.lease_name.clone(),
+        identity,
+        Duration::from_secs(lease.lease_duration),
+        clock,
+    );
+    tasks.spawn(
+        "controllers",
+        endless(elect(election, shared, scopes, leading, stop)),
+    );
+    tasks.run(signal, settings.shutdown.drain()).await?;
+    Ok(())
+}
+
+/// Starts the watches, on every replica.
+fn follow(settings: &Settings, client: &Client, admin: &Admin, tasks: &mut Tasks) -> Vec<Scope> {
+    let mut scopes = Vec::new();
+    let mut checks = Vec::new();
+    for namespace in settings.scopes() {
+        let watches = Watches::default();
+        scopes.push(Scope {
+            namespace: namespace.clone(),
+            stores: watches.stores.clone(),
+            wakes: watches.wakes.clone(),
+        });
+        checks.push(watches.stores.clone());
+        let work = watches.follow(client.clone(), namespace, tasks.stop());
+        tasks.spawn("watches", endless(work));
+    }
+    let check = admin
+        .readiness
+        .register("watches", "not all resources have been listed");
+    let stop = tasks.stop();
+    tasks.spawn(
+        "readiness",
+        endless(async move {
+            let listed = join_all(checks.iter().map(Stores::listed));
+            if stop.run_until_cancelled(listed).await.is_some() {
+                check.ready();
+            }
+            stop.cancelled().await;
+        }),
+    );
+    scopes
+}
+
+/// Starts the webhook receiver and the admin port.
+async fn serve<O: OwnerLookup>(
+    settings: &Settings,
+    receiver: Webhook<O>,
+    admin: Admin,
+    tasks: &mut Tasks,
+) -> anyhow::Result<()> {
+    let bind = |address, what: &'static str| async move {
+        let listener = TcpListener::bind(address).await;
+        listener.with_context(|| format!("failed to listen at {address} for {what}"))
+    };
+    let admin_port = bind(settings.admin_listen, "the admin port (GLYPH_ADMIN_LISTEN)").await?;
+    let webhooks = bind(settings.listen, "Stripe's webhooks (GLYPH_LISTEN)").await?;
+    tracing::info!(webhooks = %settings.listen, admin = %settings.admin_listen, "listening");
+    tasks.spawn("admin port", admin.serve(admin_port, tasks.stop()));
+    let stop = tasks.stop();
+    let router = webhook::router(receiver);
+    tasks.spawn("webhooks", async move {
+        axum::serve(webhooks, router)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await
+    });
+    Ok(())
+}
+
+/// Takes part in the election, and runs the controllers of all scopes whenever this replica leads.
+async fn elect(
+    election: Election,
+    shared: Arc<Shared<StripeBilling, CognitoIdentity>>,
+    scopes: Vec<Scope>,
+    leading: Leading,
+    stop: CancellationToken,
+) {
+    let work = |lead: Lead| {
+        let controls = scopes.iter().map(|scope| {
+            control(
+                shared.clone(),
+                scope.stores.clone(),
+                scope.wakes.clone(),
+                lead.clone(),
+            )
+        });
+        let controls = join_all(controls);
+        async move {
+            controls.await;
+        }
+    };
+    election.run(stop, |leads| leading.set(leads), work).await;
+}
+
+/// New credentials may mend what failed: everyone is looked at.
+async fn wake_on_change(credentials: Credentials, scopes: Vec<Scope>, stop: CancellationToken) {
+    let mut changed = credentials.changed();
+    while let Some(Ok(())) = stop.run_until_cancelled(changed.changed()).await {
+        for scope in &scopes {
+            // Without a leader nobody listens, and the next one looks at everything.
+            let _ = scope.wakes.send(Wake::All);
+        }
+    }
+    stop.cancelled().await;
+}
+
+/// A task that cannot fail.
+async fn endless(work: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
+    work.await;
+    Ok(())
+}
+
+/// The pod's name, or the machine's.
+fn host_name() -> String {
+    let named = std::env::var("HOSTNAME")
+        .ok()
+        .filter(|name| !name.is_empty());
+    let kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = named.or_else(kernel).unwrap_or_default();
+    name.trim().to_owned()
+}
+
+/// The owners of all scopes.
+struct AllOwners(Vec<WatchedOwners>);
+
+impl OwnerLookup for AllOwners {
+    fn by_stripe_id(&self, id: &str) -> Option<Vec<Owner>> {
+        let found: Option<Vec<_>> = self.0.iter().map(|scope| scope.by_stripe_id(id)).collect();
+        Some(found?.into_iter().flatten().collect())
+    }
+
+    fn watches(&self, namespace: &str) -> bool {
+        self.0.iter().any(|scope| scope.watches(namespace))
+    }
+}

@@ -1,0 +1,10 @@
+//! The controllers: for each kind, how its world is observed and how its actions are done. What to do is
+//! `glyph_operator_core`'s.
+
+pub mod api_key;
+pub mod customer;
+pub mod grant;
+mod offer;
+pub mod pack;
+pub mod subscription;
+pub mod tier;

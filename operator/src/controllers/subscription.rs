@@ -1,0 +1,299 @@
+//! `Subscription`: its checkout and its subscription in Stripe.
+
+use glyph_crds::common::condition::DRIFTED;
+use glyph_crds::entitlement::{in_charge, is_final};
+use glyph_crds::{GlyphCustomer, Subscription, SubscriptionStatus, Tier};
+use glyph_operator_core::billing::{
+    CheckoutParams, CheckoutSession, CheckoutState, Owner, StripeSubscription, SubscriptionParams,
+};
+use glyph_operator_core::subscription::{self, Action, BilledTier, Observed, Payer, Plan, current};
+use glyph_operator_core::{Meta, Next, Settled};
+use kube::ResourceExt;
+
+use crate::failure::Failure;
+use crate::making::{Make, make};
+use crate::ports::{Billing, CallResult, Identity};
+use crate::reconcile::Controller;
+use crate::watches::{named, select};
+use crate::world::{FINALIZER, World};
+use crate::writer::{Reported, add_finalizer, remove_finalizers};
+
+/// The controller of subscriptions.
+pub struct Subscriptions;
+
+impl Reported for Subscription {
+    const MANAGER: &'static str = "glyph-subscription-controller";
+}
+
+impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
+    type Kind = Subscription;
+    type Observed = Observed;
+    type Action = Action;
+
+    async fn observe(world: &World<B, I>, object: &Subscription) -> Result<Observed, Failure> {
+        let meta = world.meta(object);
+        let status = object.reported();
+        let namespace = meta.owner.namespace.as_str();
+        let customer: Option<GlyphCustomer> =
+            named(&world.stores, namespace, &object.spec.customer_ref.name);
+        let customer_id = customer
+            .as_ref()
+            .and_then(|c| c.status.as_ref()?.stripe_customer_id.clone());
+        let (subscriptions, sessions) = if meta.finalized {
+            observe_stripe(
+                &world.shared.billing,
+                &meta,
+                &status,
+                customer_id.as_deref(),
+            )
+            .await?
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let found = current(&subscriptions, status.stripe_subscription_id.as_deref());
+        let billed = match found.and_then(|s| s.price.as_deref()) {
+            Some(price) => tier_behind(world, namespace, price).await?,
+            None => None,
+        };
+        Ok(Observed {
+            in_charge: other_in_charge(world, object, namespace),
+            payer: payer(customer.as_ref()),
+            plan: plan_of(named(&world.stores, namespace, &object.spec.tier).as_ref()),
+            spec: object.spec.clone(),
+            urls: world.shared.urls.clone(),
+            meta,
+            status,
+            subscriptions,
+            sessions,
+            billed,
+        })
+    }
+
+    fn plan(observed: &Observed) -> Next<Action> {
+        subscription::plan(observed)
+    }
+
+    async fn apply(
+        world: &World<B, I>,
+        object: &mut Subscription,
+        action: Action,
+    ) -> Result<(), Failure> {
+        let billing = &world.shared.billing;
+        match action {
+            Action::AddFinalizer => return add_finalizer(world, object, FINALIZER).await,
+            Action::MakeCheckout(params) => {
+                let generation = object.metadata.generation;
+                return make::<MakeCheckout, _, _, _>(world, object, params, |status, made| {
+                    status.checkout_session_id = Some(made.id.clone());
+                    // The session was made for this generation of the spec; a later one needs another.
+                    status.observed_generation = generation;
+                })
+                .await;
+            }
+            Action::MakeSubscription(params) => {
+                return make::<MakeSubscription, _, _, _>(world, object, params, |status, made| {
+                    status.stripe_subscription_id = Some(made.id.clone());
+                })
+                .await;
+            }
+            Action::ExpireCheckout(id) => billing.expire_checkout(&id).await?,
+            Action::SetCancelAtPeriodEnd(id, cancel) => {
+                billing.set_cancel_at_period_end(&id, cancel).await?;
+            }
+            Action::Cancel(id) => billing.cancel_subscription(&id).await?,
+            Action::RemoveFinalizer => return remove_finalizers(world, object).await,
+        }
+        Ok(())
+    }
+
+    fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionStatus> {
+        subscription::status(observed, next)
+    }
+}
+
+/// Subscriptions and checkout sessions of this resource: those recorded, else all that are marked as ours.
+async fn observe_stripe<B: Billing>(
+    billing: &B,
+    meta: &Meta,
+    status: &SubscriptionStatus,
+    customer: Option<&str>,
+) -> Result<(Vec<StripeSubscription>, Vec<CheckoutSession>), Failure> {
+    let mut subscriptions = Vec::new();
+    if let Some(id) = &status.stripe_subscription_id {
+        subscriptions.extend(billing.subscription(id).await?);
+    }
+    let live = subscriptions.iter().any(|s| !is_final(s.state));
+    if live && !meta.deleting && status.checkout_session_id.is_none() {
+        return Ok((subscriptions, Vec::new()));
+    }
+    let mut sessions = Vec::new();
+    if let Some(customer) = customer {
+        let ours = |owner: &Option<Owner>| meta.owns(owner.as_ref());
+        let listed = billing.subscriptions_of(customer).await?;
+        let known: Vec<_> = subscriptions.iter().map(|s| s.id.clone()).collect();
+        subscriptions.extend(
+            listed
+                .into_iter()
+                .filter(|s| ours(&s.owner) && !known.contains(&s.id)),
+        );
+        let listed = billing.checkouts_of(customer).await?;
+        sessions.extend(listed.into_iter().filter(|s| ours(&s.owner)));
+    } else if let Some(id) = &status.checkout_session_id {
+        sessions.extend(billing.checkout(id).await?);
+    }
+    for session in sessions
+        .iter()
+        .filter(|s| s.state == CheckoutState::Complete)
+    {
+        if let Some(id) = session.subscription.as_ref()
+            && !subscriptions.iter().any(|s| s.id == *id)
+        {
+            subscriptions.extend(billing.subscription(id).await?);
+        }
+    }
+    Ok((subscriptions, sessions))
+}
+
+/// The tier that a price belongs to: by the tiers' statuses, else by the price's owner, because a tier whose
+/// amount has changed still has subscribers at the former price.
+async fn tier_behind<B: Billing, I>(
+    world: &World<B, I>,
+    namespace: &str,
+    price: &str,
+) -> Result<Option<BilledTier>, Failure> {
+    let at_price = select(&world.stores, namespace, |tier: &Tier| {
+        let recorded = tier
+            .status
+            .as_ref()
+            .and_then(|s| s.stripe_price_id.as_deref());
+        recorded == Some(price)
+    });
+    let mut found = at_price.into_iter().next();
+    if found.is_none() {
+        let owner = world
+            .shared
+            .billing
+            .price(price)
+            .await?
+            .and_then(|price| price.owner);
+        let uid = owner.map(|owner| owner.uid);
+        let owned = select(&world.stores, namespace, |tier: &Tier| {
+            uid.is_some() && tier.uid() == uid
+        });
+        found = owned.into_iter().next();
+    }
+    Ok(found.map(|tier| BilledTier {
+        name: tier.name_any(),
+        grace_days: tier.spec.grace.map(|grace| grace.days),
+    }))
+}
+
+/// Another Subscription that speaks for the same customer.
+fn other_in_charge<B, I>(
+    world: &World<B, I>,
+    object: &Subscription,
+    namespace: &str,
+) -> Option<String> {
+    let all = select(&world.stores, namespace, |s: &Subscription| {
+        s.spec.customer_ref == object.spec.customer_ref
+    });
+    let first = in_charge(&all)?;
+    (first.uid() != object.uid()).then(|| first.name_any())
+}
+
+fn payer(customer: Option<&GlyphCustomer>) -> Payer {
+    let Some(customer) = customer.filter(|c| c.metadata.deletion_timestamp.is_none()) else {
+        return Payer::Missing;
+    };
+    let status = customer.status.as_ref();
+    let drifted = status.is_some_and(|status| {
+        status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == DRIFTED && c.status == "True")
+    });
+    match status.and_then(|status| status.stripe_customer_id.clone()) {
+        Some(id) if !drifted => Payer::Ready(id),
+        Some(_) | None => Payer::NotReady,
+    }
+}
+
+fn plan_of(tier: Option<&Tier>) -> Plan {
+    let Some(tier) = tier.filter(|tier| tier.metadata.deletion_timestamp.is_none()) else {
+        return Plan::Missing;
+    };
+    if tier.spec.contact_sales || tier.spec.price.is_none() {
+        return Plan::NotSold;
+    }
+    match tier
+        .status
+        .as_ref()
+        .and_then(|status| status.stripe_price_id.clone())
+    {
+        Some(price) => Plan::Sold {
+            price,
+            trial_days: tier.spec.trial_days,
+        },
+        None => Plan::NotReady,
+    }
+}
+
+struct MakeCheckout;
+
+impl<B: Billing> Make<B> for MakeCheckout {
+    type Params = CheckoutParams;
+    type Made = CheckoutSession;
+    const OPERATION: &'static str = "CreateCheckout";
+
+    async fn look(billing: &B, params: &CheckoutParams) -> CallResult<Vec<CheckoutSession>> {
+        let all = billing.checkouts_of(&params.customer).await?;
+        let ours =
+            |s: &CheckoutSession| s.owner.as_ref().map(|o| &o.uid) == Some(&params.owner.uid);
+        Ok(all
+            .into_iter()
+            .filter(|s| ours(s) && s.state == CheckoutState::Open)
+            .collect())
+    }
+
+    async fn create(
+        billing: &B,
+        key: &str,
+        params: &CheckoutParams,
+    ) -> CallResult<CheckoutSession> {
+        billing.create_checkout(key, params).await
+    }
+
+    fn id(made: &CheckoutSession) -> &str {
+        &made.id
+    }
+}
+
+struct MakeSubscription;
+
+impl<B: Billing> Make<B> for MakeSubscription {
+    type Params = SubscriptionParams;
+    type Made = StripeSubscription;
+    const OPERATION: &'static str = "CreateSubscription";
+
+    async fn look(billing: &B, params: &SubscriptionParams) -> CallResult<Vec<StripeSubscription>> {
+        let all = billing.subscriptions_of(&params.customer).await?;
+        let ours =
+            |s: &StripeSubscription| s.owner.as_ref().map(|o| &o.uid) == Some(&params.owner.uid);
+        Ok(all
+            .into_iter()
+            .filter(|s| ours(s) && !is_final(s.state))
+            .collect())
+    }
+
+    async fn create(
+        billing: &B,
+        key: &str,
+        params: &SubscriptionParams,
+    ) -> CallResult<StripeSubscription> {
+        billing.create_subscription(key, params).await
+    }
+
+    fn id(made: &StripeSubscription) -> &str {
+        &made.id
+    }
+}

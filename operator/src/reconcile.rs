@@ -1,0 +1,145 @@
+//! One pass over one resource, the same for every kind: observe → plan → apply, until there is nothing to
+//! do or something to wait for; then status.
+
+use std::time::Duration;
+
+use glyph_operator_core::condition::Findings;
+use glyph_operator_core::status::Status;
+use glyph_operator_core::{Next, Settled};
+use glyph_runtime::random::jitter;
+use kube::core::object::HasStatus;
+use kube::{Resource, ResourceExt};
+
+use crate::failure::Failure;
+use crate::ports::{Billing, Identity};
+use crate::world::World;
+use crate::writer::{Reported, write_status};
+
+/// Actions one pass may take. More than any plan needs: past that, a service does not keep what it is told.
+const MOST_STEPS: usize = 16;
+
+/// What one kind adds to the pass that all share.
+pub trait Controller<B: Billing, I: Identity>: Send + Sync + 'static {
+    /// The resource.
+    type Kind: Reported;
+    /// What is known of it and of its external objects.
+    type Observed: Send + Sync;
+    /// What can be done for it.
+    type Action: Send;
+
+    /// Reads all that the plan needs.
+    fn observe(
+        world: &World<B, I>,
+        object: &Self::Kind,
+    ) -> impl Future<Output = Result<Self::Observed, Failure>> + Send;
+
+    /// What to do next. Pure.
+    fn plan(observed: &Self::Observed) -> Next<Self::Action>;
+
+    /// Does it. `object` is as the API server has it afterwards.
+    fn apply(
+        world: &World<B, I>,
+        object: &mut Self::Kind,
+        action: Self::Action,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// The status that says how far it came. Pure.
+    fn status(
+        observed: &Self::Observed,
+        next: &Next<Self::Action>,
+    ) -> Settled<<Self::Kind as HasStatus>::Status>;
+}
+
+/// What a pass came to.
+pub enum Outcome {
+    /// All is written; look again after this long.
+    Settled(Duration),
+    /// Try again after so many failures in a row as the caller counts.
+    Failed(Failure),
+}
+
+/// One pass. Whatever goes wrong is in the conditions, and in the log once.
+pub async fn pass<C, B, I>(world: &World<B, I>, mut object: C::Kind) -> Outcome
+where
+    C: Controller<B, I>,
+    B: Billing,
+    I: Identity,
+{
+    let kind = C::Kind::kind(&()).into_owned();
+    let version = object.resource_version();
+    let resync = jitter(world.shared.resync);
+    let failure = match steps::<C, B, I>(world, &mut object).await {
+        Ok(look_again) => {
+            let changed = object.resource_version() != version;
+            world
+                .shared
+                .reconciles
+                .count(&kind, if changed { "changed" } else { "unchanged" });
+            return Outcome::Settled(look_again.map_or(resync, |soon| soon.min(resync)));
+        }
+        Err(failure) => failure,
+    };
+    world.shared.reconciles.count(&kind, "failed");
+    if failure.is_news() {
+        let (namespace, name) = (object.namespace(), object.name_any());
+        let error = &failure as &dyn std::error::Error;
+        tracing::warn!(kind, namespace, name, error, "failed to reconcile");
+    }
+    if let Some(status) = failed_status(world, &object, &failure)
+        && let Err(error) = write_status(world, &mut object, status).await
+        && error.is_news()
+    {
+        tracing::warn!(
+            kind,
+            error = &error as &dyn std::error::Error,
+            "failed to report"
+        );
+    }
+    Outcome::Failed(failure)
+}
+
+async fn steps<C, B, I>(
+    world: &World<B, I>,
+    object: &mut C::Kind,
+) -> Result<Option<Duration>, Failure>
+where
+    C: Controller<B, I>,
+    B: Billing,
+    I: Identity,
+{
+    for _ in 0..MOST_STEPS {
+        let meta = object.meta();
+        if meta.deletion_timestamp.is_some() && object.finalizers().is_empty() {
+            return Ok(None);
+        }
+        let observed = C::observe(world, object).await?;
+        let next = C::plan(&observed);
+        if let Next::Do(action) = next {
+            world.lead.check()?;
+            C::apply(world, object, action).await?;
+            continue;
+        }
+        let Settled { status, look_again } = C::status(&observed, &next);
+        world.lead.check()?;
+        write_status(world, object, status).await?;
+        return Ok(look_again);
+    }
+    Err(Failure::Restless(MOST_STEPS))
+}
+
+/// The status of a resource that could not be reconciled; none where the failure is not about it.
+fn failed_status<B, I, K: Reported>(
+    world: &World<B, I>,
+    object: &K,
+    failure: &Failure,
+) -> Option<K::Status> {
+    let mut status = object.reported();
+    let findings = match (failure, failure.class()) {
+        (Failure::Blocked(blocker), _) => Findings::blocked(blocker),
+        (_, Some(class)) => Findings::failed(status.conditions(), &class, &failure.to_string()),
+        (_, None) => return None,
+    };
+    world.lead.check().ok()?;
+    status.find(findings, object.meta().generation, world.now());
+    Some(status)
+}

@@ -1,0 +1,220 @@
+//! The settings of `glyph-operator`: flags that are also environment variables. Secrets are none of them:
+//! they come from the environment or mounted files only (`glyph_runtime::credentials`).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use glyph_operator_core::subscription::ReturnUrls;
+use glyph_runtime::credentials::CredentialArgs;
+use glyph_runtime::logs::LogArgs;
+use glyph_runtime::shutdown::ShutdownArgs;
+
+use crate::stripe::StripeArgs;
+
+/// Where namespace and name of the pod's service account are mounted.
+const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// The Glyph operator: keeps Stripe and Cognito as the resources of glyphapi.ai say.
+///
+/// The cluster is taken from KUBECONFIG, or from the pod's service account. Secrets are read from the environment
+/// or from files in --credentials-dir, and never from flags: STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
+/// GLYPH_KEY_PEPPERS, AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_CLIENT_ID, AWS_REGION, AWS_ACCESS_KEY_ID,
+/// AWS_SECRET_ACCESS_KEY.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "glyph-operator", version = glyph_runtime::version())]
+pub struct Settings {
+    /// Namespaces to look after, separated by commas. Empty: all.
+    #[arg(
+        long,
+        env = "GLYPH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
+    pub namespaces: Vec<String>,
+
+    /// Tier of customers without a Subscription.
+    #[arg(
+        long,
+        env = "GLYPH_DEFAULT_TIER",
+        default_value = "free",
+        value_name = "TIER"
+    )]
+    pub default_tier: String,
+
+    /// Address that Stripe's webhooks are received at.
+    #[arg(
+        long,
+        env = "GLYPH_LISTEN",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: SocketAddr,
+
+    /// Address of the admin port, which serves /livez, /readyz and /metrics.
+    #[arg(
+        long,
+        env = "GLYPH_ADMIN_LISTEN",
+        default_value = "0.0.0.0:9090",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub admin_listen: SocketAddr,
+
+    /// Seconds between full passes, which notice what no webhook told.
+    #[arg(long, env = "GLYPH_RESYNC", default_value_t = 600, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub resync: u64,
+
+    /// Where Stripe sends a person after paying.
+    #[arg(
+        long,
+        env = "GLYPH_CHECKOUT_SUCCESS_URL",
+        default_value = "https://glyphapi.ai/checkout/success",
+        value_name = "URL"
+    )]
+    pub checkout_success_url: String,
+
+    /// Where Stripe sends a person who gives up paying.
+    #[arg(
+        long,
+        env = "GLYPH_CHECKOUT_CANCEL_URL",
+        default_value = "https://glyphapi.ai/checkout/cancel",
+        value_name = "URL"
+    )]
+    pub checkout_cancel_url: String,
+
+    /// The lease by which replicas agree on who leads.
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+
+    /// How Stripe is reached.
+    #[command(flatten)]
+    pub stripe: StripeArgs,
+
+    /// Where secrets come from.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
+
+    /// What is logged.
+    #[command(flatten)]
+    pub logs: LogArgs,
+
+    /// How the process ends.
+    #[command(flatten)]
+    pub shutdown: ShutdownArgs,
+}
+
+/// The lease by which replicas agree on who leads.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LeaseArgs {
+    /// Seconds after which a leader that is not heard of any more is replaced.
+    #[arg(long, env = "GLYPH_LEASE_DURATION", default_value_t = 15, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub lease_duration: u64,
+
+    /// Name of the Lease.
+    #[arg(
+        long,
+        env = "GLYPH_LEASE_NAME",
+        default_value = "glyph-operator",
+        value_name = "NAME"
+    )]
+    pub lease_name: String,
+
+    /// Namespace of the Lease; default: the first of --namespaces, else the pod's, else `default`.
+    #[arg(long, env = "GLYPH_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+}
+
+impl Settings {
+    /// The namespaces to look after, or all as one.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Option<String>> {
+        let named = self
+            .namespaces
+            .iter()
+            .map(|n| n.trim())
+            .filter(|n| !n.is_empty());
+        let mut scopes: Vec<_> = named.map(|n| Some(n.to_owned())).collect();
+        scopes.sort();
+        scopes.dedup();
+        if scopes.is_empty() {
+            vec![None]
+        } else {
+            scopes
+        }
+    }
+
+    /// Where the Lease is.
+    #[must_use]
+    pub fn lease_namespace(&self) -> String {
+        let first = || self.scopes().into_iter().next().flatten();
+        let pod = || {
+            let text = std::fs::read_to_string(POD_NAMESPACE).ok()?;
+            Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+        };
+        let named = self.lease.lease_namespace.clone();
+        named
+            .or_else(first)
+            .or_else(pod)
+            .unwrap_or_else(|| "default".to_owned())
+    }
+
+    /// Time between full passes.
+    #[must_use]
+    pub fn resync(&self) -> Duration {
+        Duration::from_secs(self.resync)
+    }
+
+    /// Return addresses of checkouts.
+    #[must_use]
+    pub fn urls(&self) -> ReturnUrls {
+        ReturnUrls {
+            success: self.checkout_success_url.clone(),
+            cancel: self.checkout_cancel_url.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent_and_each_is_an_environment_variable() {
+        Settings::command().debug_assert();
+        for flag in Settings::command().get_arguments() {
+            let name = flag.get_id().as_str();
+            assert!(
+                flag.get_env().is_some() || matches!(name, "help" | "version"),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        for flag in Settings::command().get_arguments() {
+            let env = flag
+                .get_env()
+                .and_then(|env| env.to_str())
+                .unwrap_or_default();
+            for secret in ["SECRET", "PEPPER", "PASSWORD", "TOKEN"] {
+                assert!(!env.contains(secret), "{env}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_namespace_means_all_and_each_is_looked_after_once() {
+        let settings = |arguments: &[&str]| {
+            Settings::parse_from(std::iter::once(&"glyph-operator").chain(arguments))
+        };
+        assert_eq!(settings(&[]).scopes(), [None]);
+        let two = settings(&["--namespaces", "b, a,b,"]);
+        assert_eq!(two.scopes(), [Some("a".to_owned()), Some("b".to_owned())]);
+        assert_eq!(two.lease_namespace(), "a");
+    }
+}

@@ -1,0 +1,396 @@
+//! What the API server holds, followed on every replica, and who has to be looked at when it changes.
+//!
+//! A change of what a person or a webhook writes wakes the resource itself; a change of what others can
+//! see of it wakes its dependents. Our own status writes wake no one twice (CASE 17). A resource that
+//! cannot be read counts as absent, and does not hold the others up.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
+
+use futures::StreamExt;
+use glyph_crds::{ApiKey, CreditGrant, CreditPack, GlyphCustomer, Subscription, Tier};
+use k8s_openapi::NamespaceResourceScope;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, Store, store};
+use kube::runtime::watcher::{Config, Event};
+use kube::runtime::{WatchStreamExt, reflector::store::Writer, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+/// Annotation that the webhook receiver puts on a resource: the id of the last Stripe event about it.
+pub const STRIPE_EVENT: &str = "glyphapi.ai/stripe-event";
+/// Wakes that a busy controller may be behind; past that, it looks at everything.
+const WAKES: usize = 4096;
+
+/// A kind we watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `Tier`
+    Tier,
+    /// `CreditPack`
+    CreditPack,
+    /// `GlyphCustomer`
+    GlyphCustomer,
+    /// `Subscription`
+    Subscription,
+    /// `ApiKey`
+    ApiKey,
+    /// `CreditGrant`
+    CreditGrant,
+}
+
+/// Somebody to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Wake {
+    /// This resource.
+    One(Kind, String, String),
+    /// Every resource.
+    All,
+}
+
+/// What can be read of a resource, and what cannot.
+pub type Guarded<K> = DeserializeGuard<K>;
+
+/// A resource of ours.
+pub trait Watched:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
+    + 'static
+{
+    /// Which one.
+    const KIND: Kind;
+    /// Where it is kept.
+    fn store(stores: &Stores) -> &Store<Guarded<Self>>;
+    /// Whom a change of it concerns.
+    fn dependents(&self, _stores: &Stores) -> Vec<Wake> {
+        Vec::new()
+    }
+}
+
+/// All resources of one namespace, or of all.
+#[derive(Clone)]
+pub struct Stores {
+    /// `Tier`
+    pub tiers: Store<Guarded<Tier>>,
+    /// `CreditPack`
+    pub packs: Store<Guarded<CreditPack>>,
+    /// `GlyphCustomer`
+    pub customers: Store<Guarded<GlyphCustomer>>,
+    /// `Subscription`
+    pub subscriptions: Store<Guarded<Subscription>>,
+    /// `ApiKey`
+    pub keys: Store<Guarded<ApiKey>>,
+    /// `CreditGrant`
+    pub grants: Store<Guarded<CreditGrant>>,
+}
+
+impl Stores {
+    /// Ends once every kind was listed.
+    pub async fn listed(&self) {
+        // It fails only when the watches have ended, and with them the process.
+        let _ = tokio::join!(
+            self.tiers.wait_until_ready(),
+            self.packs.wait_until_ready(),
+            self.customers.wait_until_ready(),
+            self.subscriptions.wait_until_ready(),
+            self.keys.wait_until_ready(),
+            self.grants.wait_until_ready(),
+        );
+    }
+}
+
+/// The resource of this name, if it can be read.
+pub fn named<K: Watched>(stores: &Stores, namespace: &str, name: &str) -> Option<K> {
+    let found = K::store(stores).get(&ObjectRef::new(name).within(namespace))?;
+    found.0.as_ref().ok().cloned()
+}
+
+/// All resources of a namespace that can be read and pass.
+pub fn select<K: Watched>(stores: &Stores, namespace: &str, pass: impl Fn(&K) -> bool) -> Vec<K> {
+    let state = K::store(stores).state();
+    let readable = state.iter().filter_map(|guarded| guarded.0.as_ref().ok());
+    readable
+        .filter(|object| object.meta().namespace.as_deref() == Some(namespace) && pass(object))
+        .cloned()
+        .collect()
+}
+
+/// The name of the resource, to wake it.
+pub fn wake<K: Watched>(object: &K) -> Wake {
+    Wake::One(
+        K::KIND,
+        object.namespace().unwrap_or_default(),
+        object.name_any(),
+    )
+}
+
+/// Everything that is watched in one namespace, or in all.
+pub struct Watches {
+    /// What is known.
+    pub stores: Stores,
+    /// Where wakes are told.
+    pub wakes: broadcast::Sender<Wake>,
+    writers: Writers,
+}
+
+struct Writers {
+    tiers: Writer<Guarded<Tier>>,
+    packs: Writer<Guarded<CreditPack>>,
+    customers: Writer<Guarded<GlyphCustomer>>,
+    subscriptions: Writer<Guarded<Subscription>>,
+    keys: Writer<Guarded<ApiKey>>,
+    grants: Writer<Guarded<CreditGrant>>,
+}
+
+impl Default for Watches {
+    fn default() -> Self {
+        let (tiers, tier_writer) = store();
+        let (packs, pack_writer) = store();
+        let (customers, customer_writer) = store();
+        let (subscriptions, subscription_writer) = store();
+        let (keys, key_writer) = store();
+        let (grants, grant_writer) = store();
+        Self {
+            stores: Stores {
+                tiers,
+                packs,
+                customers,
+                subscriptions,
+                keys,
+                grants,
+            },
+            wakes: broadcast::Sender::new(WAKES),
+            writers: Writers {
+                tiers: tier_writer,
+                packs: pack_writer,
+                customers: customer_writer,
+                subscriptions: subscription_writer,
+                keys: key_writer,
+                grants: grant_writer,
+            },
+        }
+    }
+}
+
+impl Watches {
+    /// Follows all kinds until `stop`.
+    pub async fn follow(self, client: Client, namespace: Option<String>, stop: CancellationToken) {
+        let Self {
+            stores,
+            wakes,
+            writers,
+        } = self;
+        let Writers {
+            tiers,
+            packs,
+            customers,
+            subscriptions,
+            keys,
+            grants,
+        } = writers;
+        let follower = Follower {
+            client,
+            namespace,
+            stores,
+            wakes,
+            stop,
+        };
+        tokio::join!(
+            follower.follow(tiers),
+            follower.follow(packs),
+            follower.follow(customers),
+            follower.follow(subscriptions),
+            follower.follow(keys),
+            follower.follow(grants),
+        );
+    }
+}
+
+struct Follower {
+    client: Client,
+    namespace: Option<String>,
+    stores: Stores,
+    wakes: broadcast::Sender<Wake>,
+    stop: CancellationToken,
+}
+
+impl Follower {
+    async fn follow<K: Watched>(&self, mut writer: Writer<Guarded<K>>) {
+        let client = self.client.clone();
+        let api: Api<Guarded<K>> = match &self.namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        let mut events = pin!(
+            watcher(api, Config::default())
+                .default_backoff()
+                .take_until(self.stop.cancelled())
+        );
+        let mut marks = Marks::default();
+        let mut failing = false;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    failing = false;
+                    writer.apply_watcher_event(&event);
+                    for wake in marks.take(event, &self.stores) {
+                        // Without a leader nobody listens, and the next one looks at everything.
+                        let _ = self.wakes.send(wake);
+                    }
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(kind = %K::kind(&()), %error, "failed to watch; trying again");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// What was last seen of each resource of a kind.
+struct Marks<K> {
+    known: HashMap<(String, String), Mark>,
+    listed: Vec<Guarded<K>>,
+}
+
+/// What was last seen of a resource.
+struct Mark {
+    own: u64,
+    shown: u64,
+    dependents: Vec<Wake>,
+}
+
+impl<K> Default for Marks<K> {
+    fn default() -> Self {
+        Self {
+            known: HashMap::new(),
+            listed: Vec::new(),
+        }
+    }
+}
+
+impl<K: Watched> Marks<K> {
+    /// Takes an event in that the store already has; returns whom to wake.
+    fn take(&mut self, event: Event<Guarded<K>>, stores: &Stores) -> Vec<Wake> {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                self.listed.push(object);
+                Vec::new()
+            }
+            Event::InitDone => self.relisted(stores),
+            Event::Apply(object) => self.changed(&object, stores),
+            Event::Delete(object) => self.gone(&key(&object)),
+        }
+    }
+
+    fn relisted(&mut self, stores: &Stores) -> Vec<Wake> {
+        let listed = std::mem::take(&mut self.listed);
+        let present: Vec<_> = listed.iter().map(key).collect();
+        let absent: Vec<_> = self
+            .known
+            .keys()
+            .filter(|k| !present.contains(k))
+            .cloned()
+            .collect();
+        let gone = absent
+            .iter()
+            .flat_map(|key| self.gone(key))
+            .collect::<Vec<_>>();
+        let changed = listed
+            .iter()
+            .flat_map(|object| self.changed(object, stores));
+        gone.into_iter()
+            .chain(changed.collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn changed(&mut self, object: &Guarded<K>, stores: &Stores) -> Vec<Wake> {
+        let (key, own, shown) = (key(object), own_mark(object), shown_mark(object));
+        let before = self.known.get(&key);
+        let own_changed = before.is_none_or(|mark| mark.own != own);
+        let shown_changed = before.is_none_or(|mark| mark.shown != shown);
+        if let (Err(error), true) = (&object.0, own_changed || shown_changed) {
+            tracing::warn!(kind = %K::kind(&()), namespace = key.0, name = key.1, %error,
+                "the resource cannot be read; it counts as absent until it is corrected");
+        }
+        let mut wakes = Vec::new();
+        if own_changed {
+            wakes.push(Wake::One(K::KIND, key.0.clone(), key.1.clone()));
+        }
+        if shown_changed {
+            let dependents = object
+                .0
+                .as_ref()
+                .map_or(Vec::new(), |o| o.dependents(stores));
+            let former = before.map_or(Vec::new(), |mark| mark.dependents.clone());
+            wakes.extend(former.into_iter().filter(|wake| !dependents.contains(wake)));
+            wakes.extend(dependents.iter().cloned());
+            self.known.insert(
+                key,
+                Mark {
+                    own,
+                    shown,
+                    dependents,
+                },
+            );
+        } else if let Some(mark) = self.known.get_mut(&key) {
+            mark.own = own;
+        }
+        wakes
+    }
+
+    fn gone(&mut self, key: &(String, String)) -> Vec<Wake> {
+        self.known
+            .remove(key)
+            .map_or(Vec::new(), |mark| mark.dependents)
+    }
+}
+
+fn key<K: Watched>(object: &Guarded<K>) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Changes with what a person or a webhook writes, not with what we write.
+fn own_mark<K: Watched>(object: &Guarded<K>) -> u64 {
+    let meta = object.meta();
+    let event = meta
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(STRIPE_EVENT));
+    let deleting = meta.deletion_timestamp.is_some();
+    hash(&(&meta.uid, meta.generation, deleting, event))
+}
+
+/// Changes with what others can see.
+fn shown_mark<K: Watched>(object: &Guarded<K>) -> u64 {
+    match &object.0 {
+        Ok(object) => {
+            let mut value = serde_json::to_value(object).unwrap_or_default();
+            let deleting = object.meta().deletion_timestamp.is_some();
+            value["metadata"] = serde_json::json!([object.meta().uid, deleting]);
+            hash(&value.to_string())
+        }
+        Err(error) => hash(&error.error),
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
