@@ -71,7 +71,7 @@ impl Proxy {
     /// # Errors
     /// When the control plane's kubeconfig cannot be used, or no port can be had.
     pub async fn kubernetes(calls: &Calls, plane: &ControlPlane) -> Result<(Self, PathBuf)> {
-        let upstream = Upstream::Kubernetes(plane.client().await?);
+        let upstream = Upstream::Kubernetes(plane.client_without_retries().await?);
         let proxy = Self::serve(Relay::new(calls.clone(), Callee::Kubernetes, upstream)).await?;
         let kubeconfig = run_folder("proxy")?.join("kubeconfig");
         let config = json!({

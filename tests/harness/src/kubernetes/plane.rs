@@ -124,11 +124,16 @@ impl ControlPlane {
     /// # Errors
     /// When the kubeconfig cannot be used.
     pub async fn client(&self) -> Result<Client> {
-        client(&self.kubeconfig, None).await
+        client(&self.kubeconfig, None, Retry::AsKube).await
+    }
+
+    /// A client that hands on what the server says, refusals too.
+    pub(crate) async fn client_without_retries(&self) -> Result<Client> {
+        client(&self.kubeconfig, None, Retry::Never).await
     }
 
     pub(super) async fn client_for(&self, namespace: &str) -> Result<Client> {
-        client(&self.kubeconfig, Some(namespace)).await
+        client(&self.kubeconfig, Some(namespace), Retry::AsKube).await
     }
 
     /// Runs kubectl as administrator.
@@ -203,12 +208,24 @@ impl ControlPlane {
     }
 }
 
+/// Whether a client asks again when the server is overloaded or not there yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    AsKube,
+    Never,
+}
+
 /// A client from a kubeconfig, in `namespace` or the default one.
-pub(super) async fn client(kubeconfig: &Path, namespace: Option<&str>) -> Result<Client> {
+pub(super) async fn client(
+    kubeconfig: &Path,
+    namespace: Option<&str>,
+    retry: Retry,
+) -> Result<Client> {
     let doing = || format!("use the kubeconfig {}", kubeconfig.display());
     let read = Kubeconfig::read_from(kubeconfig).map_err(|error| Error::answer(doing(), error))?;
     let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
     let mut config = config.map_err(|error| Error::answer(doing(), error))?;
+    config.default_retry = retry == Retry::AsKube;
     if let Some(namespace) = namespace {
         namespace.clone_into(&mut config.default_namespace);
     }

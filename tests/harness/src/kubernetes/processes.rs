@@ -14,6 +14,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use serde_json::json;
 
 use super::binaries::Binaries;
+use super::plane::Retry;
 use crate::error::{Error, Result};
 use crate::net::{free_port, get, loopback};
 use crate::process::{Process, command};
@@ -175,7 +176,7 @@ fn controller_manager(binaries: &Binaries, folder: &Path, kubeconfig: &Path) -> 
 /// Waits for `/readyz`, asked as the administrator, whose rights come with the server's start-up hooks.
 async fn wait_for_api_server(server: &Process, kubeconfig: &Path) -> Result<()> {
     let probe = async || {
-        let Ok(client) = super::plane::client(kubeconfig, None).await else {
+        let Ok(client) = super::plane::client(kubeconfig, None, Retry::Never).await else {
             return false;
         };
         let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
