@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod caller;
 pub mod checkout;
 pub mod demo;
+pub mod flow;
 pub mod measures;
 pub mod report;
 pub mod resources;

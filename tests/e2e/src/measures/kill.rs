@@ -1,8 +1,6 @@
 //! `kill`: the operator dies at every one of its outgoing calls, before the call is forwarded or before its
 //! answer comes back; started again, it must come to the same end, with nothing twice and nothing left over.
 
-mod end;
-mod flow;
 mod point;
 mod run;
 
@@ -13,10 +11,9 @@ use futures::{StreamExt as _, stream};
 use glyph_harness::{ControlPlane, service};
 use serde_json::json;
 
+use crate::flow::{End, Flow, difference};
 use crate::report::{Report, Table};
 use crate::story::Story;
-use end::End;
-use flow::Flow;
 use point::Point;
 
 /// Settings of the measure.
@@ -173,7 +170,7 @@ impl Tally {
                 &at,
                 format!(
                     "another end state:\n{}",
-                    end::difference(&wanted.text, &run.end.text)
+                    difference(&wanted.text, &run.end.text)
                 ),
             );
         }

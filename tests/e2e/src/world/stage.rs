@@ -1,7 +1,6 @@
 //! What the operator acts on: a namespace, Stripe, Cognito. The operator itself is not started here.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -23,7 +22,7 @@ use crate::resources;
 /// How long the operator may take for anything, far above what it takes.
 pub const SOON: Duration = Duration::from_secs(30);
 /// The field of a key's Secret.
-pub const KEY_FIELD: &str = "api-key";
+pub const KEY_FIELD: &str = "GLYPH_API_KEY";
 
 /// What a resource must be for these functions.
 pub trait Kind:
@@ -98,14 +97,7 @@ impl<'a> Stage<'a> {
             .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
             .set("GLYPH_LISTEN", self.operator.to_string())
             .set("GLYPH_LOG", "info")
-            .set("GLYPH_LEASE_DURATION", "2s")
-    }
-
-    /// The operator's settings with another way to the Kubernetes API.
-    #[must_use]
-    pub fn operator_settings_through(&self, kubeconfig: &Path) -> Settings {
-        self.operator_settings()
-            .set("KUBECONFIG", kubeconfig.to_string_lossy())
+            .set("GLYPH_LEASE_DURATION", "5")
     }
 
     /// An e-mail address nobody else has.

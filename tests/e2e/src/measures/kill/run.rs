@@ -5,12 +5,12 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use glyph_harness::proxy::{Call, Callee, Calls, Proxy, Trap};
+use glyph_harness::proxy::{Call, CallKind, Callee, Calls, Proxy, Trap};
 use glyph_harness::{ControlPlane, Program, Service};
+use hyper::Method;
 
-use super::end::End;
-use super::flow::{self, Flow};
 use super::point::Point;
+use crate::flow::{self, End, Flow};
 use crate::world::Stage;
 
 /// A run is over when everything is settled and no call was made for so long.
@@ -40,7 +40,9 @@ pub(super) async fn run(plane: &ControlPlane, flow: Flow, point: Option<Point>) 
         .operator_settings()
         .set("KUBECONFIG", kubeconfig.to_string_lossy())
         .set("STRIPE_API_BASE", stripe.url())
-        .set("AWS_ENDPOINT_URL", cognito.url());
+        .set("AWS_ENDPOINT_URL", cognito.url())
+        // The killed operator's lease is waited for.
+        .set("GLYPH_LEASE_DURATION", "2");
     flow.apply(&stage).await?;
     let victim = point.map(|point| set_trap(&calls, point));
     let operator = Arc::new(Service::spawn(Program::Operator, settings).await?);
@@ -71,7 +73,7 @@ fn set_trap(calls: &Calls, point: Point) -> mpsc::Sender<Arc<Service>> {
     calls.set(Trap {
         at: point.call,
         moment: point.moment,
-        counted: flow::counts,
+        counted: counts,
         action: Box::new(kill),
     });
     tell
@@ -115,12 +117,13 @@ async fn is_settled(stage: &Stage<'_>) -> Result<bool> {
     Ok(all.iter().all(|(_, resource)| flow::is_settled(resource)))
 }
 
+/// Every call counts but the renewals of the lease, which come by the clock.
+fn counts(call: &Call) -> bool {
+    call.kind != CallKind::Lease || call.method == Method::POST
+}
+
 fn counted(calls: &Calls) -> usize {
-    calls
-        .list()
-        .iter()
-        .filter(|call| flow::counts(call))
-        .count()
+    calls.list().iter().filter(|call| counts(call)).count()
 }
 
 fn tail(log: &str) -> String {

@@ -1,20 +1,23 @@
-//! What happens in a run: what is applied, what the customer does, and when it is over.
+//! The main job as something that can be run again and again: what is applied, what the customer does, when it
+//! is over, and what stands then.
+
+mod end;
 
 use std::fmt;
 
 use anyhow::Result;
 use glyph_crds::{ApiKey, GlyphCustomer, Subscription, Tier};
-use glyph_harness::proxy::{Call, CallKind};
-use hyper::Method;
 use serde_json::Value;
 
 use crate::world::{Kind, Stage};
 use crate::{checkout, resources};
 
+pub use end::{End, difference};
+
 /// The names of all that is applied.
-pub(super) const CUSTOMER: &str = "ada";
+const CUSTOMER: &str = "ada";
 const SUBSCRIPTION: &str = "ada-starter";
-pub(super) const KEY: &str = "ada-laptop";
+const KEY: &str = "ada-laptop";
 const TIER: &str = "starter";
 
 /// Which part of the main job.
@@ -37,7 +40,10 @@ impl fmt::Display for Flow {
 
 impl Flow {
     /// Creates the resources.
-    pub(super) async fn apply(self, stage: &Stage<'_>) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the API server refuses one.
+    pub async fn apply(self, stage: &Stage<'_>) -> Result<()> {
         let email = stage.email(CUSTOMER);
         match self {
             Self::Shortest => {
@@ -63,7 +69,10 @@ impl Flow {
     }
 
     /// What the customer does when there is something to do: pays, once a link is there. True once done.
-    pub(super) async fn act(self, stage: &Stage<'_>) -> Result<bool> {
+    ///
+    /// # Errors
+    /// When the subscription cannot be read, or the page does not take the card.
+    pub async fn act(self, stage: &Stage<'_>) -> Result<bool> {
         if self == Self::Shortest {
             return Ok(true);
         }
@@ -81,7 +90,10 @@ impl Flow {
     }
 
     /// Every resource, as `Kind/name` and JSON, in that order.
-    pub(super) async fn resources(stage: &Stage<'_>) -> Result<Vec<(String, Value)>> {
+    ///
+    /// # Errors
+    /// When the API server does not list them.
+    pub async fn resources(stage: &Stage<'_>) -> Result<Vec<(String, Value)>> {
         let mut all = Vec::new();
         list::<Tier>(stage, &mut all).await?;
         list::<GlyphCustomer>(stage, &mut all).await?;
@@ -102,7 +114,8 @@ async fn list<K: Kind>(stage: &Stage<'_>, all: &mut Vec<(String, Value)>) -> Res
 }
 
 /// True when a resource's status speaks of its newest spec, says that it is ready, and has nothing under way.
-pub(super) fn is_settled(resource: &Value) -> bool {
+#[must_use]
+pub fn is_settled(resource: &Value) -> bool {
     let status = &resource["status"];
     let conditions = status["conditions"]
         .as_array()
@@ -114,9 +127,4 @@ pub(super) fn is_settled(resource: &Value) -> bool {
     ready
         && status["intent"].is_null()
         && status["observedGeneration"] == resource["metadata"]["generation"]
-}
-
-/// Every call counts but the renewals of the lease, which come by the clock.
-pub(super) fn counts(call: &Call) -> bool {
-    call.kind != CallKind::Lease || call.method == Method::POST
 }

@@ -8,7 +8,7 @@ use glyph_crds::api_key_format::Peppers;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value};
 
-use super::flow::{self, Flow};
+use super::{CUSTOMER, Flow, KEY};
 use crate::world::{KEY_FIELD, Stage};
 
 /// The kinds of Stripe's objects, and how many of each the main flow makes; the shortest makes the first only.
@@ -21,18 +21,21 @@ const STRIPE: [(&str, usize); 5] = [
 ];
 
 /// What stands in the end.
-pub(super) struct End {
+pub struct End {
     /// Everything, without what differs from run to run: ids, times, hashes.
-    pub(super) text: String,
+    pub text: String,
     /// What is there more often than it should be, a sentence each.
-    pub(super) duplicates: Vec<String>,
+    pub duplicates: Vec<String>,
     /// What should be gone, a sentence each.
-    pub(super) leaks: Vec<String>,
+    pub leaks: Vec<String>,
 }
 
 impl End {
     /// Looks at everything.
-    pub(super) async fn of(stage: &Stage<'_>, flow: Flow) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When something does not answer, or there is no key at all.
+    pub async fn of(stage: &Stage<'_>, flow: Flow) -> Result<Self> {
         let mut end = Self {
             text: String::new(),
             duplicates: Vec::new(),
@@ -47,7 +50,8 @@ impl End {
     }
 
     /// Duplicates and leaks.
-    pub(super) fn faults(&self) -> Vec<String> {
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
         [self.duplicates.clone(), self.leaks.clone()].concat()
     }
 
@@ -93,7 +97,7 @@ impl End {
             .items;
         for secret in secrets
             .iter()
-            .filter(|secret| secret.metadata.name.as_deref() != Some(flow::KEY))
+            .filter(|secret| secret.metadata.name.as_deref() != Some(KEY))
         {
             self.leaks
                 .push(format!("the Secret {:?} is nobody's", secret.metadata.name));
@@ -151,7 +155,7 @@ impl End {
         flow: Flow,
         resources: &[(String, Value)],
     ) -> Result<()> {
-        let email = stage.email(flow::CUSTOMER);
+        let email = stage.email(CUSTOMER);
         let users = stage.cognito.users().await?;
         let ours: Vec<_> = users
             .iter()
@@ -163,7 +167,7 @@ impl End {
             .map(|(name, one)| (name.as_str(), &one["status"]))
             .collect();
         let status = statuses
-            .get(format!("GlyphCustomer/{}", flow::CUSTOMER).as_str())
+            .get(format!("GlyphCustomer/{}", CUSTOMER).as_str())
             .copied();
         for user in ours {
             let tied = status.is_some_and(|status| {
@@ -206,7 +210,8 @@ fn timeless_field((name, value): (&String, &Value)) -> Option<(String, Value)> {
 }
 
 /// The lines that only one of two texts has.
-pub(super) fn difference(wanted: &str, came: &str) -> String {
+#[must_use]
+pub fn difference(wanted: &str, came: &str) -> String {
     let only = |sign: &'static str, one: &str, other: &str| {
         let others: Vec<_> = other.lines().map(ToOwned::to_owned).collect();
         let lines = one
