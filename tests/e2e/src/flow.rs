@@ -5,11 +5,12 @@ mod end;
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use glyph_crds::{ApiKey, GlyphCustomer, Subscription, Tier};
+use glyph_harness::poll_until;
 use serde_json::Value;
 
-use crate::world::{Kind, Stage};
+use crate::world::{Kind, SOON, Stage};
 use crate::{checkout, resources};
 
 pub use end::{End, difference};
@@ -87,6 +88,25 @@ impl Flow {
         checkout::pay(&link, checkout::CARD_THAT_PAYS)
             .await
             .map(|_| true)
+    }
+
+    /// Plays the customer, and waits until everything is settled.
+    ///
+    /// # Errors
+    /// When it is not in time; with the resources that are not.
+    pub async fn play(self, stage: &Stage<'_>) -> Result<()> {
+        let mut acted = false;
+        let settled = poll_until("everything to be settled", SOON, async || {
+            acted = acted || self.act(stage).await.ok()?;
+            let all = Self::resources(stage).await.ok()?;
+            (acted && all.iter().all(|(_, one)| is_settled(one))).then_some(())
+        });
+        if let Err(error) = settled.await {
+            let mut all = Self::resources(stage).await?;
+            all.retain(|(_, one)| !is_settled(one));
+            bail!("{error}; the customer has acted: {acted}; not settled: {all:#?}");
+        }
+        Ok(())
     }
 
     /// Every resource, as `Kind/name` and JSON, in that order.

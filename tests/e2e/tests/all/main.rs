@@ -1,0 +1,11 @@
+//! What only all parts together can show. One binary, so that its tests share one control plane and one Cognito;
+//! each has a namespace, a Stripe, a Redis and programs of its own.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod gateway;
+mod outages;
+mod people;
+mod quota;
+mod secrecy;
+mod support;
+mod webhooks;
