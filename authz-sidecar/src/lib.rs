@@ -1,1 +1,112 @@
-//! Placeholder.
+//! The sidecar: Envoy's checks come in over gRPC ([`server`]), the watches feed the index ([`watch`]), Redis counts
+//! ([`counters`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between them. No decision is made here.
+
+pub mod counters;
+pub mod gate;
+pub mod metrics;
+pub mod server;
+mod settings;
+pub mod watch;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use glyph_crds::api_key_format::Peppers;
+use glyph_runtime::admin::Admin;
+use glyph_runtime::clock::SystemClock;
+use glyph_runtime::credentials::Credentials;
+use glyph_runtime::shutdown::{Tasks, signalled};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use counters::ReloadingRedis;
+use gate::Gate;
+pub use settings::Settings;
+use settings::{KEY_PEPPERS, REDIS_URL};
+
+/// Runs the sidecar until a signal ends it.
+///
+/// # Errors
+/// When a setting is missing or wrong, an address cannot be listened on, or a part fails for good.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    settings.logs.init()?;
+    let signal = signalled().context("failed to wait for signals")?;
+    let credentials = Credentials::load(&settings.credentials)?;
+    let peppers = Peppers::parse(credentials.get(KEY_PEPPERS)?.expose())?;
+    let counters = ReloadingRedis::new(credentials.clone(), settings.redis_deadline())?;
+    let client = watch::client().await?;
+    let checks = listen("--listen or GLYPH_LISTEN", settings.listen).await?;
+    let admin_port = listen(
+        "--admin-listen or GLYPH_ADMIN_LISTEN",
+        settings.admin_listen,
+    )
+    .await?;
+
+    let admin = Admin::default();
+    let scopes = settings.scopes();
+    let gate = Arc::new(Gate::new(
+        &settings,
+        &scopes,
+        peppers,
+        counters.clone(),
+        SystemClock,
+    ));
+    gate.metrics
+        .register(&admin.metrics, Arc::clone(&gate), counters.clone());
+    let synced = admin
+        .readiness
+        .register("index", "not all resources have been listed yet");
+
+    let mut tasks = Tasks::new();
+    let stop = tasks.stop();
+    tasks.spawn(
+        "credentials",
+        infallible(credentials.clone().keep_fresh(stop.clone())),
+    );
+    tasks.spawn(
+        "peppers",
+        infallible(reload_peppers(credentials, Arc::clone(&gate), stop.clone())),
+    );
+    tasks.spawn("redis", counters.keep_connected(stop.clone()));
+    tasks.spawn(
+        "watches",
+        infallible(watch::feed(
+            client,
+            scopes,
+            Arc::clone(&gate),
+            synced,
+            stop.clone(),
+        )),
+    );
+    tasks.spawn("checks", server::serve(checks, gate, stop.clone()));
+    tasks.spawn("admin", admin.serve(admin_port, stop));
+    tracing::info!(version = glyph_runtime::version(), checks = %settings.listen, "glyph-authz has started");
+    Ok(tasks.run(signal, settings.shutdown.drain()).await?)
+}
+
+async fn listen(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address} ({setting})"))
+}
+
+async fn infallible(task: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
+    task.await;
+    Ok(())
+}
+
+/// Puts changed peppers in force. Peppers that cannot be read leave the last ones in force.
+async fn reload_peppers<C, K>(
+    credentials: Credentials,
+    gate: Arc<Gate<C, K>>,
+    stop: CancellationToken,
+) {
+    let mut changed = credentials.changed();
+    while let Some(Ok(())) = stop.run_until_cancelled(changed.changed()).await {
+        let read = credentials.get(KEY_PEPPERS).map_err(anyhow::Error::from);
+        match read.and_then(|text| Ok(Peppers::parse(text.expose())?)) {
+            Ok(peppers) => gate.set_peppers(peppers),
+            Err(error) => tracing::error!("{error:#}; the last peppers stay in force"),
+        }
+    }
+}

@@ -96,8 +96,9 @@ fn admitted() -> Counted {
 fn as_envoy_reads(
     verdict: &crate::Verdict,
 ) -> Result<auth::OkHttpResponse, (i32, auth::DeniedHttpResponse)> {
-    let response =
-        auth::CheckResponse::decode(Answer::of(verdict).into_bytes()).expect("a CheckResponse");
+    let Ok(response) = auth::CheckResponse::decode(Answer::of(verdict).into_bytes()) else {
+        panic!("not a CheckResponse");
+    };
     let code = response.status.unwrap_or_default().code;
     match response.http_response {
         Some(HttpResponse::OkResponse(ok)) => {

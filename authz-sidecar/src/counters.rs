@@ -1,0 +1,85 @@
+//! The counters in Redis, at the `REDIS_URL` that is in force: when the credential changes, the next check goes to the
+//! new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use glyph_runtime::credentials::Credentials;
+use glyph_usage::{Counters, CountersError, Outcome, Period, RedisCounters, Spend};
+use tokio_util::sync::CancellationToken;
+
+use crate::REDIS_URL;
+
+/// Redis, wherever the credentials say it is.
+#[derive(Clone)]
+pub struct ReloadingRedis {
+    credentials: Credentials,
+    deadline: Duration,
+    current: Arc<ArcSwap<RedisCounters>>,
+}
+
+impl ReloadingRedis {
+    /// Nothing is connected until [`ReloadingRedis::keep_connected`] runs.
+    ///
+    /// # Errors
+    /// When `REDIS_URL` is missing or is none. The error does not show it.
+    pub fn new(credentials: Credentials, deadline: Duration) -> anyhow::Result<Self> {
+        let first = counters(&credentials, deadline)?;
+        Ok(Self {
+            credentials,
+            deadline,
+            current: Arc::new(ArcSwap::from_pointee(first)),
+        })
+    }
+
+    /// Whether requests are sent to Redis now.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.current.load().is_available()
+    }
+
+    /// Keeps connected to the present Redis until `stop`.
+    ///
+    /// # Errors
+    /// When Redis may throw counters away (`maxmemory-policy`): nothing should be sold by it.
+    pub async fn keep_connected(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut changed = self.credentials.changed();
+        let mut url = self.credentials.get(REDIS_URL)?;
+        loop {
+            let current = self.current.load_full();
+            tokio::select! {
+                ended = current.keep_connected(stop.clone()) => return ended.context("this Redis must not be used"),
+                moved = changed.changed() => moved.context("failed to follow the credentials")?,
+            }
+            match self.credentials.get(REDIS_URL) {
+                Ok(now) if now == url => {}
+                Ok(now) => match counters(&self.credentials, self.deadline) {
+                    Ok(next) => {
+                        url = now;
+                        self.current.store(Arc::new(next));
+                        tracing::info!("REDIS_URL has changed: connecting to another Redis");
+                    }
+                    Err(error) => tracing::error!("{error:#}; the last Redis stays in use"),
+                },
+                Err(error) => tracing::error!("{error}; the last Redis stays in use"),
+            }
+        }
+    }
+}
+
+fn counters(credentials: &Credentials, deadline: Duration) -> anyhow::Result<RedisCounters> {
+    let url = credentials.get(REDIS_URL)?;
+    RedisCounters::new(url.expose(), deadline).context("the credential REDIS_URL cannot be used")
+}
+
+impl Counters for ReloadingRedis {
+    async fn spend(&self, spend: &Spend<'_>) -> Result<Outcome, CountersError> {
+        self.current.load_full().spend(spend).await
+    }
+
+    async fn used(&self, customer: &str, period: Period) -> Result<u64, CountersError> {
+        self.current.load_full().used(customer, period).await
+    }
+}

@@ -1,0 +1,175 @@
+//! Where a check becomes an answer: the decision of `glyph-authz-core`, with the counters asked in its middle.
+//!
+//! The index is read under a lock that is never held across an `.await`. Whatever goes wrong on the way ends in a
+//! denial: there is no path to an answer but through a verdict.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use glyph_authz_core::decide::Basis;
+use glyph_authz_core::index::{Change, Kind, ObjectName, Scope, Updated};
+use glyph_authz_core::outage::{Outage, WhenAway};
+use glyph_authz_core::wire::{Answer, read_check};
+use glyph_authz_core::{Admission, Counted, Denial, Index, Policy, Verdict, authorize};
+use glyph_crds::api_key_format::Peppers;
+use glyph_runtime::clock::Clock;
+use glyph_usage::{Counters, CountersError};
+use jiff::Timestamp;
+
+use crate::Settings;
+use crate::metrics::Metrics;
+
+/// A fault that would be logged with every request is logged once in this many seconds.
+const SAY_EVERY: i64 = 10;
+
+/// All that checks are decided by.
+pub struct Gate<C, K> {
+    index: RwLock<Index>,
+    peppers: ArcSwap<Peppers>,
+    policy: Policy,
+    counters: C,
+    when_away: WhenAway,
+    outage: Mutex<Outage>,
+    clock: K,
+    last_said: AtomicI64,
+    /// What is counted of the decisions.
+    pub metrics: Metrics,
+}
+
+impl<C, K> Gate<C, K> {
+    /// A gate that knows nothing yet, to be fed by one watch of each kind and scope.
+    pub fn new(
+        settings: &Settings,
+        scopes: &[Scope],
+        peppers: Peppers,
+        counters: C,
+        clock: K,
+    ) -> Self {
+        Self {
+            index: RwLock::new(Index::new(scopes)),
+            peppers: ArcSwap::from_pointee(peppers),
+            policy: settings.policy(),
+            counters,
+            when_away: settings.when_redis_down,
+            outage: Mutex::default(),
+            clock,
+            last_said: AtomicI64::new(i64::MIN),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Puts other peppers in force.
+    pub fn set_peppers(&self, peppers: Peppers) {
+        self.peppers.store(peppers.into());
+    }
+
+    /// Takes in what the watch of `kind` over `scope` tells.
+    pub fn update(&self, kind: Kind, scope: &Scope, change: Change) -> Updated {
+        // A writer that panicked ends the process (its task has ended); until then its index is not read (`admit`).
+        self.index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .update(kind, scope, change)
+    }
+
+    /// Reads something off the index.
+    pub fn look<T>(&self, look: impl FnOnce(&Index) -> T) -> T {
+        look(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<C: Counters, K: Clock> Gate<C, K> {
+    /// The answer to a `CheckRequest`.
+    pub async fn check(&self, message: &[u8]) -> Answer {
+        let begun = Instant::now();
+        let verdict = self.verdict(message).await;
+        self.metrics.decided(&verdict, begun.elapsed());
+        self.log(&verdict);
+        Answer::of(&verdict)
+    }
+
+    async fn verdict(&self, message: &[u8]) -> Verdict {
+        let now = self.clock.now();
+        let admission = self.admit(message, now)?;
+        let counted = match self.counters.spend(&admission.spend()).await {
+            Ok(outcome) => Counted::Judged(outcome),
+            Err(error) => self.without_counters(&error, &admission, now),
+        };
+        admission.settle(counted)
+    }
+
+    fn admit(&self, message: &[u8], now: Timestamp) -> Result<Admission, Denial> {
+        let request = read_check(message)
+            .map_err(|error| Denial::unavailable(format!("failed to read a check: {error}")))?;
+        let index = self
+            .index
+            .read()
+            .map_err(|_| Denial::unavailable("the index was left half changed"))?;
+        let peppers = self.peppers.load();
+        authorize(
+            &request,
+            Basis {
+                index: &index,
+                peppers: &peppers,
+                policy: &self.policy,
+                now,
+            },
+        )
+    }
+
+    fn without_counters(
+        &self,
+        error: &CountersError,
+        admission: &Admission,
+        now: Timestamp,
+    ) -> Counted {
+        let policy = match error {
+            CountersError::Unavailable(_) | CountersError::Failed(_) => self.when_away,
+            // Not an outage: this request can never be counted.
+            CountersError::Invalid(_) => WhenAway::Deny,
+        };
+        self.say(now, error, Some(admission.customer()));
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        if outage.admits(policy, admission.customer(), admission.cost(), now) {
+            Counted::AwayAdmitted
+        } else {
+            Counted::AwayRefused
+        }
+    }
+
+    /// Each decision at debug, without anything the request carried; a fault that is not the caller's as a warning.
+    fn log(&self, verdict: &Verdict) {
+        match verdict {
+            Ok(permit) => {
+                tracing::debug!(customer = %permit.customer(), key = permit.key_id(), "admitted");
+            }
+            Err(denial) => {
+                tracing::debug!(code = denial.code().as_str(), "refused");
+                if let Some(cause) = denial.cause() {
+                    self.say(self.clock.now(), &cause, None);
+                }
+            }
+        }
+    }
+
+    fn say(&self, now: Timestamp, cause: &dyn Display, customer: Option<&ObjectName>) {
+        let (now, last) = (now.as_second(), self.last_said.load(Ordering::Relaxed));
+        let due = now.saturating_sub(last) >= SAY_EVERY;
+        // Of several who find it due, one says it.
+        if due
+            && self
+                .last_said
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            let customer = customer.map(ObjectName::as_str);
+            tracing::warn!(
+                customer,
+                "requests cannot be decided: {cause} (said at most every {SAY_EVERY} s)"
+            );
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the sidecar counts of itself. Labels are bounded: codes are few, and of tiers only the first [`MOST_TIERS`]
+//! have their own name. Never a customer or a key.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use glyph_authz_core::Verdict;
+use glyph_authz_core::index::Kind;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::counters::ReloadingRedis;
+use crate::gate::Gate;
+
+/// How many tiers are told apart.
+pub const MOST_TIERS: usize = 50;
+
+/// Upper bounds of the latency histogram, in seconds: from what memory takes to what the Redis deadline allows.
+const SECONDS: [f64; 9] = [
+    0.000_025, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decision {
+    code: &'static str,
+    tier: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+/// What is counted as it happens.
+pub struct Metrics {
+    decisions: Family<Decision, Counter>,
+    seconds: Histogram,
+    malformed: Family<OfKind, Counter>,
+    tiers: RwLock<HashSet<Arc<str>>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            decisions: Family::default(),
+            seconds: Histogram::new(SECONDS),
+            malformed: Family::default(),
+            tiers: RwLock::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Shows them, and the state of `gate` and `redis`, on the admin port.
+    pub fn register<C, K>(
+        &self,
+        admin: &glyph_runtime::admin::Metrics,
+        gate: Arc<Gate<C, K>>,
+        redis: ReloadingRedis,
+    ) where
+        Gate<C, K>: Send + Sync + 'static,
+    {
+        let state = State(Box::new(move || Seen {
+            kinds: Kind::ALL
+                .map(|kind| gate.look(|index| (kind, index.len(kind), index.is_kind_synced(kind)))),
+            redis: redis.is_available(),
+        }));
+        admin.register(|registry| {
+            let registry = registry.sub_registry_with_prefix("authz");
+            registry.register(
+                "decisions",
+                "Checks answered, by code and tier in force",
+                self.decisions.clone(),
+            );
+            let help = "Seconds from a check read to its answer, Redis included";
+            registry.register("decision_seconds", help, self.seconds.clone());
+            let help = "Resources seen that could not be read and are not in force";
+            registry.register("malformed_resources", help, self.malformed.clone());
+            registry.register_collector(Box::new(state));
+        });
+    }
+
+    /// A check was answered.
+    pub fn decided(&self, verdict: &Verdict, took: Duration) {
+        let (code, tier) = match verdict {
+            Ok(permit) => ("ok", Some(permit.tier())),
+            Err(denial) => (denial.code().as_str(), denial.tier()),
+        };
+        let tier = tier.map_or_else(|| "".into(), |tier| self.tier(tier.name()));
+        self.decisions.get_or_create(&Decision { code, tier }).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// A resource was seen that could not be read.
+    pub fn malformed(&self, kind: Kind) {
+        self.malformed
+            .get_or_create(&OfKind {
+                kind: kind.as_str(),
+            })
+            .inc();
+    }
+
+    fn tier(&self, name: &str) -> Arc<str> {
+        if let Some(known) = self
+            .tiers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
+            return Arc::clone(known);
+        }
+        let mut tiers = self.tiers.write().unwrap_or_else(PoisonError::into_inner);
+        let name = if tiers.len() < MOST_TIERS {
+            name
+        } else {
+            "other"
+        };
+        let name: Arc<str> = name.into();
+        tiers.insert(Arc::clone(&name));
+        name
+    }
+}
+
+/// What is looked up when somebody asks.
+struct State(Box<dyn Fn() -> Seen + Send + Sync>);
+
+struct Seen {
+    kinds: [(Kind, usize, bool); 4],
+    redis: bool,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State")
+    }
+}
+
+impl Collector for State {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let seen = (self.0)();
+        let sizes = seen
+            .kinds
+            .map(|(kind, size, _)| (kind, i64::try_from(size).unwrap_or(i64::MAX)));
+        by_kind(&mut encoder, "index_resources", "Resources in force", sizes)?;
+        let synced = seen
+            .kinds
+            .map(|(kind, _, synced)| (kind, i64::from(synced)));
+        by_kind(
+            &mut encoder,
+            "index_synced",
+            "1 once all resources of the kind have been listed",
+            synced,
+        )?;
+        let redis = ConstGauge::new(i64::from(seen.redis));
+        let help = "1 while checks are sent to Redis";
+        redis.encode(encoder.encode_descriptor(
+            "redis_available",
+            help,
+            None,
+            redis.metric_type(),
+        )?)
+    }
+}
+
+fn by_kind(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: [(Kind, i64); 4],
+) -> Result<(), fmt::Error> {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (kind, value) in values {
+        let labels = OfKind {
+            kind: kind.as_str(),
+        };
+        ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! The settings of `glyph-authz`: flags that are also environment variables. Secrets are none of them: they come from
+//! the environment or mounted files only (`glyph_runtime::credentials`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use glyph_authz_core::Policy;
+use glyph_authz_core::index::Scope;
+use glyph_authz_core::outage::WhenAway;
+use glyph_crds::Environment;
+use glyph_runtime::credentials::CredentialArgs;
+use glyph_runtime::logs::LogArgs;
+use glyph_runtime::shutdown::ShutdownArgs;
+
+/// Credential: the peppers that API keys are hashed under.
+pub const KEY_PEPPERS: &str = "GLYPH_KEY_PEPPERS";
+/// Credential: where Redis is; may hold a password.
+pub const REDIS_URL: &str = "REDIS_URL";
+
+/// The Glyph sidecar: answers Envoy's ext_authz checks by API key, entitlement, quota and rate limit.
+///
+/// The cluster is taken from KUBECONFIG, or from the pod's service account. Secrets are read from the environment or
+/// from files in --credentials-dir, and never from flags: REDIS_URL, and GLYPH_KEY_PEPPERS, the same as the operator's.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "glyph-authz", version = glyph_runtime::version())]
+pub struct Settings {
+    /// Namespaces whose customers are let through, separated by commas. Empty: all.
+    #[arg(
+        long,
+        env = "GLYPH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
+    pub namespaces: Vec<String>,
+
+    /// Tier of customers without a Subscription, in their namespace.
+    #[arg(
+        long,
+        env = "GLYPH_DEFAULT_TIER",
+        default_value = "free",
+        value_name = "TIER"
+    )]
+    pub default_tier: String,
+
+    /// Which keys are accepted: those that begin with glyph_sk_live_ or those that begin with glyph_sk_dev_.
+    #[arg(
+        long,
+        env = "GLYPH_ENVIRONMENT",
+        default_value = "live",
+        value_name = "ENVIRONMENT"
+    )]
+    pub environment: Gateway,
+
+    /// Where callers are sent to pay or upgrade when they have no checkout link of their own.
+    #[arg(long, env = "GLYPH_BILLING_URL", value_name = "URL")]
+    pub billing_url: Option<String>,
+
+    /// What to do while Redis is away: `deny`, or `allow:N`, which lets each process admit N calls of each customer,
+    /// uncounted, during one outage (over when Redis has answered for a minute without a failure).
+    #[arg(
+        long,
+        env = "GLYPH_WHEN_REDIS_DOWN",
+        default_value = "deny",
+        value_name = "POLICY"
+    )]
+    pub when_redis_down: WhenAway,
+
+    /// Milliseconds that a check waits for Redis. Keep it well below Envoy's own timeout.
+    #[arg(long, env = "GLYPH_REDIS_DEADLINE", default_value_t = 20, value_name = "MILLISECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub redis_deadline: u64,
+
+    /// Address that Envoy's checks are received at (gRPC).
+    #[arg(
+        long,
+        env = "GLYPH_LISTEN",
+        default_value = "0.0.0.0:9000",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: SocketAddr,
+
+    /// Address of the admin port, which serves /livez, /readyz and /metrics.
+    #[arg(
+        long,
+        env = "GLYPH_ADMIN_LISTEN",
+        default_value = "0.0.0.0:9091",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub admin_listen: SocketAddr,
+
+    /// Where credentials are taken from.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
+
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub logs: LogArgs,
+
+    /// How the process ends.
+    #[command(flatten)]
+    pub shutdown: ShutdownArgs,
+}
+
+/// As `GLYPH_ENVIRONMENT` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Gateway {
+    /// In production.
+    Live,
+    /// For development.
+    Dev,
+}
+
+impl Settings {
+    /// What the decision needs of them.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            environment: match self.environment {
+                Gateway::Live => Environment::Live,
+                Gateway::Dev => Environment::Dev,
+            },
+            default_tier: self.default_tier.clone(),
+            billing_url: self
+                .billing_url
+                .as_deref()
+                .filter(|url| !url.is_empty())
+                .map(Arc::from),
+        }
+    }
+
+    /// What each watch covers.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Scope> {
+        let named = self
+            .namespaces
+            .iter()
+            .map(|name| name.trim())
+            .filter(|name| !name.is_empty());
+        let scopes: Vec<Scope> = named.map(|name| Some(name.into())).collect();
+        if scopes.is_empty() {
+            vec![None]
+        } else {
+            scopes
+        }
+    }
+
+    /// How long a check waits for Redis.
+    #[must_use]
+    pub fn redis_deadline(&self) -> Duration {
+        Duration::from_millis(self.redis_deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Settings {
+        Settings::parse_from(["glyph-authz"].iter().chain(arguments))
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_no_flag_takes_a_secret() {
+        Settings::command().debug_assert();
+        let help = Settings::command().render_long_help().to_string();
+        assert!(help.contains("GLYPH_WHEN_REDIS_DOWN"));
+        assert!(
+            !help.contains("--redis-url") && !help.contains("--key-peppers"),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn no_namespace_means_all_and_blanks_are_none() {
+        assert_eq!(parsed(&[]).scopes(), [None]);
+        assert_eq!(parsed(&["--namespaces", ""]).scopes(), [None]);
+        assert_eq!(
+            parsed(&["--namespaces", "a, b,"]).scopes(),
+            [Some("a".into()), Some("b".into())]
+        );
+    }
+
+    #[test]
+    fn a_policy_for_outages_is_refused_unless_it_states_its_budget() {
+        assert_eq!(
+            parsed(&["--when-redis-down", "allow:5"]).when_redis_down,
+            WhenAway::Allow(5)
+        );
+        let refused =
+            Settings::try_parse_from(["glyph-authz", "--when-redis-down", "allow"]).unwrap_err();
+        assert!(refused.to_string().contains("allow:N"), "{refused}");
+    }
+}
