@@ -1,7 +1,6 @@
 //! The admin port: `/livez`, `/readyz` and `/metrics`, for kubelet and Prometheus. It carries no traffic of the API.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, io};
 
@@ -20,19 +19,6 @@ use crate::{COMMIT, VERSION};
 
 /// The media type of [OpenMetrics 1.0](https://prometheus.io/docs/specs/om/open_metrics_spec/#overall-structure).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Where the admin port listens.
-#[derive(Clone, Debug, clap::Args)]
-pub struct AdminArgs {
-    /// Address of the admin port, which serves /livez, /readyz and /metrics.
-    #[arg(
-        long,
-        env = "GLYPH_ADMIN_ADDRESS",
-        default_value = "0.0.0.0:9090",
-        value_name = "ADDRESS:PORT"
-    )]
-    pub admin_address: SocketAddr,
-}
 
 /// What the admin port shows. Clones share one state.
 #[derive(Clone, Default)]
