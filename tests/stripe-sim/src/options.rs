@@ -1,0 +1,37 @@
+//! What a simulator can be told at its start.
+
+/// A webhook endpoint that exists from the start, with a secret the caller knows.
+#[derive(Clone)]
+pub struct InitialWebhook {
+    /// Where events are sent.
+    pub url: String,
+    /// The signing secret, `whsec_…`.
+    pub secret: String,
+}
+
+/// The settings of one simulator.
+#[derive(Clone)]
+pub struct Options {
+    /// Port on the loopback address; 0 takes a free one.
+    pub port: u16,
+    /// The one secret key that is accepted. A key with `_live_` in it makes a live-mode account.
+    pub api_key: String,
+    /// How long, in seconds of the simulator's clock, a change stays unseen by search (about a minute at Stripe).
+    pub search_lag_seconds: i64,
+    /// Where ids are drawn from; without one, from the time and the port.
+    pub seed: Option<u64>,
+    /// Webhook endpoints that are there from the start.
+    pub webhooks: Vec<InitialWebhook>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            api_key: "sk_test_glyphsimulator".to_owned(),
+            search_lag_seconds: 60,
+            seed: None,
+            webhooks: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The whole state of the simulated account, behind one mutex (held by `server`).
+//!
+//! Everything here is synchronous: no socket, no task. `now` is the simulated second in which a step happens; when the
+//! clock has jumped, what fell due on the way is done first, each thing at its own time.
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::SimClock;
+use crate::doc::{Doc, previous_attributes, visible};
+use crate::error::ApiError;
+use crate::faults::Faults;
+use crate::idempotency::Idempotency;
+use crate::ids::Ids;
+use crate::journal::Journal;
+use crate::objects::{self, RESOURCES};
+use crate::options::Options;
+use crate::search::SearchIndex;
+use crate::store::Store;
+use crate::webhooks::Outbox;
+
+/// The API version that the simulator speaks.
+pub const API_VERSION: &str = "2026-09-30.endive";
+
+/// Which request makes the changes at hand; empty for what the clock does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cause {
+    pub(crate) request_id: Option<String>,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// The simulated account and everything around it.
+pub(crate) struct World {
+    pub(crate) clock: SimClock,
+    pub(crate) now: i64,
+    pub(crate) ids: Ids,
+    pub(crate) store: Store,
+    pub(crate) search: SearchIndex,
+    pub(crate) outbox: Outbox,
+    pub(crate) idempotency: Idempotency,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Journal,
+    pub(crate) cause: Cause,
+    pub(crate) api_key: String,
+    /// Where the simulator is reached, for the links in its answers.
+    pub(crate) base_url: String,
+}
+
+impl World {
+    pub(crate) fn new(options: &Options, base_url: &str, seed: u64) -> Self {
+        let clock = SimClock::default();
+        let mut world = Self {
+            now: clock.now(),
+            clock,
+            ids: Ids::new(seed),
+            store: Store::default(),
+            search: SearchIndex::new(options.search_lag_seconds),
+            outbox: Outbox::default(),
+            idempotency: Idempotency::default(),
+            faults: Faults::default(),
+            journal: Journal::default(),
+            cause: Cause::default(),
+            api_key: options.api_key.clone(),
+            base_url: base_url.to_owned(),
+        };
+        for hook in &options.webhooks {
+            objects::webhook_endpoints::register(&mut world, hook);
+        }
+        world
+    }
+
+    /// Forgets every object, request, fault and delivery. Clock, key, search lag and webhook endpoints stay.
+    pub(crate) fn reset(&mut self) {
+        let endpoints: Vec<Value> = self.store.all("webhook_endpoint").cloned().collect();
+        self.store = Store::default();
+        self.search = SearchIndex::new(self.search.lag_seconds);
+        self.outbox = Outbox::default();
+        self.idempotency = Idempotency::default();
+        self.faults = Faults::default();
+        self.journal = Journal::default();
+        for endpoint in endpoints {
+            self.store.put(endpoint);
+        }
+    }
+
+    pub(crate) fn livemode(&self) -> bool {
+        self.api_key.contains("_live_")
+    }
+
+    /// Does everything that has fallen due by the clock, in order of time.
+    pub(crate) fn catch_up(&mut self) {
+        let target = self.clock.now();
+        let cause = std::mem::take(&mut self.cause);
+        let due = |world: &Self| {
+            let timers = RESOURCES
+                .iter()
+                .filter_map(|resource| resource.timer.as_ref());
+            timers
+                .filter_map(|timer| (timer.next)(world).map(|at| (at, timer)))
+                .min_by_key(|(at, _)| *at)
+        };
+        while let Some((at, timer)) = due(self).filter(|(at, _)| *at <= target) {
+            self.now = at;
+            (timer.fire)(self);
+        }
+        self.now = target;
+        self.cause = cause;
+    }
+
+    /// A new object's id.
+    pub(crate) fn new_id(&mut self, prefix: &str, length: usize) -> String {
+        self.ids.next(prefix, length)
+    }
+
+    /// Stores a new object and, where one is due, tells of it by an event.
+    pub(crate) fn create(&mut self, object: Value, event: Option<&str>) -> Value {
+        self.put(object.clone());
+        if let Some(event) = event {
+            self.emit(event, &object, None);
+        }
+        object
+    }
+
+    /// Changes an object in place. An event is sent only if something the caller can see did change.
+    pub(crate) fn change(
+        &mut self,
+        kind: &str,
+        id: &str,
+        event: Option<&str>,
+        edit: impl FnOnce(&mut Value),
+    ) -> Value {
+        let old = self.store.find(kind, id).cloned().unwrap_or_default();
+        let mut new = old.clone();
+        edit(&mut new);
+        self.put(new.clone());
+        let previous = previous_attributes(&old, &new);
+        if let Some(event) = event.filter(|_| !previous.is_empty()) {
+            self.emit(event, &new, event.ends_with(".updated").then_some(previous));
+        }
+        new
+    }
+
+    fn put(&mut self, object: Value) {
+        self.search.note(self.now, &object);
+        self.store.put(object);
+    }
+
+    /// Makes an event and queues its deliveries.
+    pub(crate) fn emit(
+        &mut self,
+        kind: &str,
+        object: &Value,
+        previous: Option<Map<String, Value>>,
+    ) {
+        let mut data = json!({ "object": visible(object) });
+        if let Some(previous) = previous {
+            data.set("previous_attributes", previous);
+        }
+        let endpoints = objects::webhook_endpoints::listening_to(self, kind);
+        let event = json!({
+            "id": self.new_id("evt_", 24), "object": "event", "api_version": API_VERSION, "created": self.now,
+            "data": data, "livemode": self.livemode(), "pending_webhooks": endpoints.len(), "type": kind,
+            "request": { "id": self.cause.request_id, "idempotency_key": self.cause.idempotency_key },
+        });
+        for endpoint in endpoints {
+            self.outbox.queue(&event, &endpoint, self.now);
+        }
+        self.store.put(event);
+    }
+
+    /// The object under an id from the path.
+    ///
+    /// # Errors
+    /// 404 `resource_missing`, also when it was deleted.
+    pub(crate) fn get(&self, kind: &str, id: &str) -> Result<&Value, ApiError> {
+        self.live(kind, id)
+            .ok_or_else(|| ApiError::no_such(noun(kind), id))
+    }
+
+    /// The object that a parameter points to.
+    ///
+    /// # Errors
+    /// 400 `resource_missing` that blames the parameter.
+    pub(crate) fn referred(&self, kind: &str, id: &str, param: &str) -> Result<&Value, ApiError> {
+        self.live(kind, id)
+            .ok_or_else(|| ApiError::no_such_reference(noun(kind), id, param))
+    }
+
+    fn live(&self, kind: &str, id: &str) -> Option<&Value> {
+        self.store
+            .find(kind, id)
+            .filter(|object| !object.flag("deleted"))
+    }
+}
+
+/// What Stripe's sentences call an object.
+fn noun(kind: &str) -> &str {
+    match kind {
+        "payment_method" => "PaymentMethod",
+        other => other,
+    }
+}

@@ -1,0 +1,11 @@
+//! What the simulator promises, seen from outside: over HTTP, as any client of Stripe sees it.
+
+mod billing;
+mod checkout;
+mod client;
+mod conformance;
+mod faults;
+mod idempotency;
+mod lists;
+mod strictness;
+mod webhooks;
