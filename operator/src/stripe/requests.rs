@@ -50,16 +50,18 @@ pub(super) fn create_customer(params: &CustomerParams) -> RequestBuilder {
     request.build()
 }
 
-/// An empty text unsets: what the resource no longer names, Stripe forgets.
+/// An empty metadata text unsets it. Stripe's API has no way to unset a name: without one, the last stays.
 pub(super) fn update_customer(id: &str, params: &CustomerParams) -> RequestBuilder {
     let mut metadata = metadata(&params.owner);
     let sub = params.cognito_sub.clone().unwrap_or_default();
     metadata.insert(COGNITO_SUB.to_owned(), sub);
-    UpdateCustomer::new(id)
+    let mut request = UpdateCustomer::new(id)
         .email(&params.email)
-        .name(params.name.as_deref().unwrap_or_default())
-        .metadata(metadata)
-        .build()
+        .metadata(metadata);
+    if let Some(name) = &params.name {
+        request = request.name(name);
+    }
+    request.build()
 }
 
 pub(super) fn list_customers(email: &str, after: Option<String>) -> RequestBuilder {
