@@ -104,7 +104,8 @@ impl Flow {
         if let Err(error) = settled.await {
             let mut all = Self::resources(stage).await?;
             all.retain(|(_, one)| !is_settled(one));
-            bail!("{error}; the customer has acted: {acted}; not settled: {all:#?}");
+            let unsettled = serde_json::to_string_pretty(&all)?;
+            bail!("{error}; the customer has acted: {acted}; not settled: {unsettled}");
         }
         Ok(())
     }
@@ -128,7 +129,9 @@ async fn list<K: Kind>(stage: &Stage<'_>, all: &mut Vec<(String, Value)>) -> Res
     for one in stage.namespace.api::<K>().list(&Default::default()).await? {
         let kind = K::kind(&K::DynamicType::default()).into_owned();
         let name = one.meta().name.clone().unwrap_or_default();
-        all.push((format!("{kind}/{name}"), serde_json::to_value(one)?));
+        let mut value = serde_json::to_value(one)?;
+        value["metadata"]["managedFields"] = Value::Null;
+        all.push((format!("{kind}/{name}"), value));
     }
     Ok(())
 }

@@ -86,9 +86,13 @@ impl Relay {
     /// Runs the trap's action, which may block (it waits for a killed process), and gives the error that breaks
     /// the connection.
     async fn spring(&self, trap: Trap, call: Call) -> BoxError {
-        let ran = tokio::task::spawn_blocking(trap.action).await;
-        self.calls.has_sprung(call);
-        match ran {
+        let calls = self.calls.clone();
+        // The caller's death ends this future with its connection, so the note of it is part of the work.
+        let work = move || {
+            (trap.action)();
+            calls.has_sprung(call);
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(()) => "the trap sprang".into(),
             Err(error) => error.into(),
         }

@@ -107,8 +107,9 @@ async fn watch(stage: &Stage<'_>, flow: Flow, calls: &Calls, operator: &Service)
         .filter(|(_, one)| !flow::is_settled(one))
         .collect();
     bail!(
-        "expected everything settled {} s after the start; came {unsettled:#?}",
-        DEADLINE.as_secs()
+        "expected everything settled {} s after the start; came {}",
+        DEADLINE.as_secs(),
+        serde_json::to_string_pretty(&unsettled)?
     )
 }
 
