@@ -57,7 +57,7 @@ pub async fn binaries() -> Result<()> {
             .args(["build", "--quiet"]);
         build.args(
             [Program::Operator, Program::Authz]
-                .map(|program| ["-p", program.name()])
+                .map(|program| ["--bin", program.name()])
                 .concat(),
         );
         let mut progress = Progress::begin(

@@ -27,8 +27,6 @@ const STEPS: [Step; 5] = [
         name: "generated files",
         args: &[
             "run",
-            "-p",
-            "glyph-crds",
             "--bin",
             "crdgen",
             "--",
