@@ -25,13 +25,7 @@ const STEPS: [Step; 5] = [
     },
     Step {
         name: "generated files",
-        args: &[
-            "run",
-            "--bin",
-            "crdgen",
-            "--",
-            "--check",
-        ],
+        args: &["run", "--bin", "crdgen", "--", "--check"],
         counts_tests: false,
     },
     Step {
