@@ -23,7 +23,7 @@ pub mod condition {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 pub struct LocalRef {
     /// Name of the resource in this namespace.
-    #[schemars(length(max = 63))]
+    #[schemars(length(max = rules::LABEL_LENGTH))]
     #[x_kube(validation = rules::resource_name("name"))]
     pub name: String,
 }

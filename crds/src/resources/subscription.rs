@@ -41,7 +41,7 @@ pub struct SubscriptionSpec {
     #[x_kube(validation = rules::immutable("customerRef", "make another Subscription for another customer"))]
     pub customer_ref: LocalRef,
     /// Name of the Tier subscribed to.
-    #[schemars(length(max = 63))]
+    #[schemars(length(max = rules::LABEL_LENGTH))]
     #[x_kube(validation = rules::resource_name("tier"))]
     pub tier: String,
     /// How the first payment is made.

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod accepted;
 mod api_key;
 mod credits;
 mod customer;

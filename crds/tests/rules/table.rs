@@ -76,23 +76,23 @@ where
     }
 }
 
-async fn namespace() -> Namespace<'static> {
+pub async fn namespace() -> Namespace<'static> {
     let plane = ControlPlane::shared().await.expect("a control plane");
     plane.namespace("rules").await.expect("a namespace")
 }
 
-fn api<K: CustomResourceExt>(namespace: &Namespace<'_>) -> Api<DynamicObject> {
+pub fn api<K: CustomResourceExt>(namespace: &Namespace<'_>) -> Api<DynamicObject> {
     Api::namespaced_with(namespace.client(), namespace.name(), &K::api_resource())
 }
 
-fn dry_run() -> PostParams {
+pub fn dry_run() -> PostParams {
     PostParams {
         dry_run: true,
         ..PostParams::default()
     }
 }
 
-fn object<K: CustomResourceExt>(name: &str, spec: &str) -> DynamicObject {
+pub fn object<K: CustomResourceExt>(name: &str, spec: &str) -> DynamicObject {
     DynamicObject::new(name, &K::api_resource()).data(json!({ "spec": yaml(spec) }))
 }
 
@@ -117,7 +117,7 @@ where
     }
 }
 
-fn parses<K: DeserializeOwned>(case: &str, object: &DynamicObject) {
+pub fn parses<K: DeserializeOwned>(case: &str, object: &DynamicObject) {
     let stored = serde_json::to_value(object).expect("an object is JSON");
     if let Err(error) = serde_json::from_value::<K>(stored) {
         panic!("{case}: accepted, but does not parse: {error}");
