@@ -1,0 +1,11 @@
+//! The sidecar on real parts: the Kubernetes API server, Redis, and Envoy with the very file of `examples/envoy`.
+//!
+//! The resources are written as the operator would leave them, so these tests need no operator and no Stripe.
+
+mod decisions;
+mod hygiene;
+mod outages;
+mod rpc;
+mod stage;
+mod startup;
+mod watches;
