@@ -79,6 +79,15 @@ pub(crate) fn previous_attributes(old: &Value, new: &Value) -> Map<String, Value
         .collect()
 }
 
+/// A new object: the fields that every new one of its kind has, and these.
+pub(crate) fn from_template(template: &str, fields: Value) -> Value {
+    let mut object: Map<String, Value> = serde_json::from_str(template).unwrap_or_default();
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    object.into()
+}
+
 /// A list object that holds everything there is.
 pub(crate) fn whole_list(url: &str, data: Vec<Value>) -> Value {
     json!({ "object": "list", "url": url, "has_more": false, "data": data })

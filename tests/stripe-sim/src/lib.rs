@@ -3,8 +3,6 @@
 //! It speaks API version `2026-09-30.endive` for the objects in `objects`, refuses what Stripe refuses, and keeps
 //! idempotency keys as Stripe keeps them. It depends on nothing of Glyph and knows nothing of it.
 
-#![recursion_limit = "256"]
-
 mod admin;
 mod answer;
 mod clock;

@@ -23,11 +23,21 @@ pub struct Difference {
 }
 
 /// Every tolerated difference between 2026-08-26.dahlia and 2026-09-30.endive.
-pub const DIFFERENCES: &[Difference] = &[Difference {
-    schema: "subscription_item",
-    field: "plan",
-    why: "async-stripe 1.0.0-rc.10, generated from 2026-09-30.endive, requires it",
-}];
+pub const DIFFERENCES: &[Difference] = &[
+    Difference {
+        schema: "product",
+        field: "type",
+        why: REQUIRED_BY_CLIENT,
+    },
+    Difference {
+        schema: "subscription_item",
+        field: "plan",
+        why: REQUIRED_BY_CLIENT,
+    },
+];
+
+const REQUIRED_BY_CLIENT: &str =
+    "async-stripe 1.0.0-rc.10, generated from 2026-09-30.endive, requires it";
 
 /// Stripe's OpenAPI.
 pub struct Spec {

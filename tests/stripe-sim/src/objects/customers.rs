@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::common::{self, ADDRESS_FIELDS, equal, fill, filled_object, merge_metadata};
 use super::{Call, Expandable, Resource, Route, payment_methods, subscriptions};
-use crate::doc::{Doc, visible, whole_list};
+use crate::doc::{Doc, from_template, visible, whole_list};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, Param, opt};
 use crate::world::World;
@@ -87,13 +87,10 @@ fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     checked_email(call)?;
     let id = world.new_id("cus_", 14);
     let prefix = world.new_id("", 8).to_uppercase();
-    let mut customer = json!({
-        "id": id, "object": "customer", "address": null, "balance": 0, "created": world.now, "currency": null,
-        "default_source": null, "delinquent": false, "description": null, "discount": null, "email": null,
-        "invoice_prefix": prefix, "livemode": world.livemode(), "metadata": {}, "name": null, "next_invoice_sequence": 1,
-        "phone": null, "preferred_locales": [], "shipping": null, "tax_exempt": "none", "test_clock": null,
-        "invoice_settings": { "custom_fields": null, "default_payment_method": null, "footer": null, "rendering_options": null },
+    let dynamic = json!({
+        "id": id, "created": world.now, "invoice_prefix": prefix, "livemode": world.livemode(),
     });
+    let mut customer = from_template(include_str!("templates/customer.json"), dynamic);
     let default = call.below("invoice_settings", "/default_payment_method");
     apply(&mut customer, call);
     customer["invoice_settings"].set("default_payment_method", Value::Null);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::cards::{self, Verdict};
 use super::common::{self, equal};
 use super::{Call, Expandable, Resource, Route, invoices, payment_methods};
-use crate::doc::Doc;
+use crate::doc::{Doc, from_template};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, opt};
 use crate::world::World;
@@ -59,23 +59,15 @@ pub(crate) struct Purpose<'a> {
 pub(crate) fn create(world: &mut World, purpose: Purpose<'_>) -> String {
     let id = world.new_id("pi_", 24);
     let client_secret = world.new_id(&format!("{id}_secret_"), 25);
-    let metadata = if purpose.metadata.is_object() {
-        purpose.metadata
-    } else {
-        json!({})
-    };
-    let intent = json!({
-        "id": id, "object": "payment_intent", "amount": purpose.amount, "amount_capturable": 0, "amount_details": { "tip": {} },
-        "amount_received": 0, "application": null, "application_fee_amount": null, "automatic_payment_methods": null,
-        "canceled_at": null, "cancellation_reason": null, "capture_method": "automatic", "client_secret": client_secret,
-        "confirmation_method": "automatic", "created": world.now, "currency": purpose.currency, "customer": purpose.customer,
-        "description": purpose.description, "last_payment_error": null, "latest_charge": null, "livemode": world.livemode(),
-        "metadata": metadata, "next_action": null, "on_behalf_of": null, "payment_method": null,
-        "payment_method_configuration_details": null, "payment_method_options": {}, "payment_method_types": ["card"],
-        "processing": null, "receipt_email": null, "review": null, "setup_future_usage": null, "shipping": null,
-        "statement_descriptor": null, "statement_descriptor_suffix": null, "status": "requires_payment_method",
-        "transfer_data": null, "transfer_group": null, "_invoice": purpose.invoice,
+    let mut dynamic = json!({
+        "id": id, "amount": purpose.amount, "client_secret": client_secret, "created": world.now, "currency": purpose.currency,
+        "customer": purpose.customer, "description": purpose.description, "livemode": world.livemode(),
+        "_invoice": purpose.invoice,
     });
+    if purpose.metadata.is_object() {
+        dynamic.set("metadata", purpose.metadata);
+    }
+    let intent = from_template(include_str!("templates/payment_intent.json"), dynamic);
     world.create(intent, Some("payment_intent.created"));
     id
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::cards::{self, TestCard};
 use super::common::{self, ADDRESS_FIELDS, equal, filled_object, merge_metadata};
 use super::{Call, Expandable, Resource, Route};
-use crate::doc::Doc;
+use crate::doc::{Doc, from_template};
 use crate::error::ApiError;
 use crate::params::{Kind, PAGE, Param, opt};
 use crate::world::World;
@@ -109,11 +109,8 @@ fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> {
 }
 
 fn new_card(world: &mut World, card: &TestCard, (exp_month, exp_year): (i64, i64)) -> Value {
-    let no_address = filled_object(&Value::Null, &Value::Null, ADDRESS_FIELDS);
-    json!({
-        "id": world.new_id("pm_", 24), "object": "payment_method", "allow_redisplay": "unspecified", "created": world.now,
-        "customer": null, "livemode": world.livemode(), "metadata": {}, "type": "card",
-        "billing_details": { "address": no_address, "email": null, "name": null, "phone": null, "tax_id": null },
+    let dynamic = json!({
+        "id": world.new_id("pm_", 24), "created": world.now, "livemode": world.livemode(),
         "card": {
             "brand": card.brand, "country": "US", "display_brand": card.brand, "exp_month": exp_month, "exp_year": exp_year,
             "fingerprint": format!("fingerprint{}", card.last4()), "funding": "credit", "generated_from": null,
@@ -121,7 +118,8 @@ fn new_card(world: &mut World, card: &TestCard, (exp_month, exp_year): (i64, i64
             "regulated_status": "unregulated", "three_d_secure_usage": { "supported": true }, "wallet": null,
             "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
         },
-    })
+    });
+    from_template(include_str!("templates/payment_method.json"), dynamic)
 }
 
 /// A payment method for a card typed into a page of the simulator.

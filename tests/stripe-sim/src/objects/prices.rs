@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::common::{self, equal, fill, merge_metadata};
 use super::{Call, Expandable, Resource, Route, products};
-use crate::doc::Doc;
+use crate::doc::{Doc, from_template};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, Param, opt, req};
 use crate::world::World;
@@ -156,12 +156,11 @@ pub(crate) fn from_data(
     } else {
         "recurring"
     };
-    let mut price = json!({
-        "id": world.new_id("price_", 24), "object": "price", "active": true, "billing_scheme": "per_unit", "created": world.now,
-        "currency": currency, "custom_unit_amount": null, "livemode": world.livemode(), "lookup_key": null, "metadata": {},
-        "nickname": null, "product": product, "recurring": recurring, "tax_behavior": "unspecified", "tiers_mode": null,
-        "transform_quantity": null, "type": kind, "unit_amount": amount, "unit_amount_decimal": decimal,
+    let dynamic = json!({
+        "id": world.new_id("price_", 24), "created": world.now, "currency": currency, "livemode": world.livemode(),
+        "product": product, "recurring": recurring, "type": kind, "unit_amount": amount, "unit_amount_decimal": decimal,
     });
+    let mut price = from_template(include_str!("templates/price.json"), dynamic);
     merge_metadata(&mut price, data.get("metadata"));
     Ok(price)
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::common::{self, equal, fill, merge_metadata};
 use super::{Call, Expandable, Resource, Route, prices};
-use crate::doc::Doc;
+use crate::doc::{Doc, from_template};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, Param, opt, req};
 use crate::world::World;
@@ -113,12 +113,10 @@ fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         Some(id) => id.to_owned(),
         None => world.new_id("prod_", 14),
     };
-    let mut product = json!({
-        "id": id, "object": "product", "active": true, "created": world.now, "default_price": null, "description": null,
-        "images": [], "livemode": world.livemode(), "marketing_features": [], "metadata": {}, "name": null,
-        "package_dimensions": null, "shippable": null, "statement_descriptor": null, "tax_code": null, "unit_label": null,
-        "updated": world.now, "url": null,
+    let dynamic = json!({
+        "id": id, "created": world.now, "livemode": world.livemode(), "updated": world.now,
     });
+    let mut product = from_template(include_str!("templates/product.json"), dynamic);
     apply(&mut product, call);
     // The price comes first, so that one that is refused leaves no product behind.
     let price = match call.get("default_price_data") {

@@ -154,7 +154,7 @@ async fn a_renewal_that_fails_is_tried_again_and_ends_the_subscription_at_last()
             "invoice_settings[default_payment_method]=pm_card_authenticationRequiredOnSetup",
         )
         .await;
-    let subscription = subscribe(&bench, &customer, "").await;
+    let subscription = subscribe(&bench, &customer, "off_session=true").await;
     assert_eq!(subscription["status"], "active");
     let bad = bench
         .post(
@@ -455,4 +455,75 @@ async fn an_invoice_that_is_sent_is_paid_on_its_page() {
             .ok()["status"],
         "paid"
     );
+}
+
+#[tokio::test]
+async fn a_trial_without_a_card_ends_as_its_settings_say() {
+    let bench = Bench::start().await;
+    let customer = bench.made("/v1/customers", "").await;
+    let ends = "trial_settings[end_behavior][missing_payment_method]=cancel&trial_period_days=1";
+    let ended = subscribe(&bench, &customer, ends).await;
+    let late = subscribe(&bench, &customer, "trial_period_days=1").await;
+    bench.control().advance(DAY + 3601);
+    assert_eq!(now(&bench, &ended).await["status"], "canceled");
+    assert_eq!(now(&bench, &late).await["status"], "past_due");
+}
+
+#[tokio::test]
+async fn a_trial_can_be_ended_now_and_is_charged_at_once() {
+    let bench = Bench::start().await;
+    let customer = bench.paying_customer().await;
+    let trial = subscribe(&bench, &customer, "trial_period_days=10").await;
+    let path = format!("/v1/subscriptions/{}", id(&trial));
+    assert_eq!(bench.post(&path, "trial_end=1").await.status, 400);
+    bench.post(&path, "trial_end=now").await.ok();
+    let paying = now(&bench, &trial).await;
+    assert_eq!(
+        (&paying["status"], &paying["latest_invoice"]["amount_paid"]),
+        (&json!("active"), &json!(2900))
+    );
+}
+
+#[tokio::test]
+async fn what_is_set_at_the_start_is_in_the_first_event_and_one_update_makes_one_event() {
+    let bench = Bench::start().await;
+    let customer = bench.made("/v1/customers", "").await;
+    let more = "payment_behavior=default_incomplete&cancel_at_period_end=true&metadata[uid]=u\
+        &payment_settings[save_default_payment_method]=on_subscription&expand[]=latest_invoice.payments";
+    let waiting = subscribe(&bench, &customer, more).await;
+    let created = bench
+        .get("/v1/events?type=customer.subscription.created")
+        .await
+        .ok();
+    let first = &created["data"][0]["data"]["object"];
+    assert_eq!(
+        (&first["cancel_at_period_end"], &first["metadata"]["uid"]),
+        (&json!(true), &json!("u"))
+    );
+    let intent = text(
+        &waiting["latest_invoice"]["payments"]["data"][0]["payment"],
+        "payment_intent",
+    );
+    let paid = bench
+        .post(
+            &format!("/v1/payment_intents/{intent}/confirm"),
+            "payment_method=pm_card_visa",
+        )
+        .await
+        .ok();
+    let active = now(&bench, &waiting).await;
+    assert_eq!(active["default_payment_method"], paid["payment_method"]);
+    let updates = || {
+        bench
+            .event_types()
+            .iter()
+            .filter(|kind| *kind == "customer.subscription.updated")
+            .count()
+    };
+    let before = updates();
+    let path = format!("/v1/subscriptions/{}", id(&waiting));
+    let body = "cancel_at_period_end=false&metadata[a]=b&description=d";
+    bench.post(&path, body).await.ok();
+    bench.post(&path, body).await.ok();
+    assert_eq!(updates(), before + 1);
 }

@@ -4,6 +4,7 @@ mod billing;
 mod checkout;
 mod client;
 mod conformance;
+mod decoder;
 mod faults;
 mod idempotency;
 mod lists;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::details;
+use super::create::details;
 use crate::doc::Doc;
 use crate::error::ApiError;
 use crate::objects::cards::{self, TestCard, Verdict};
@@ -195,9 +195,10 @@ fn subscribe(world: &mut World, session: &Value, method: String) -> Result<(), A
         collection_method: "charge_automatically".to_owned(),
         days_until_due: None,
         charge: true,
+        off_session: false,
         confirmed: true,
     };
-    let subscription = subscriptions::start(world, start)?;
+    let subscription = subscriptions::start(world, start, |_| {})?;
     let invoice = world.get("subscription", &subscription)?["latest_invoice"].clone();
     world.change("checkout.session", session.text("id"), None, |session| {
         session.set("subscription", subscription);

@@ -4,20 +4,26 @@
 
 use serde_json::{Value, json};
 
-use super::INCOMPLETE_FOR;
 use super::items::{items_of, next_end, set_period};
+use super::start::payment_method_of;
+use super::{INCOMPLETE_FOR, UPDATED};
 use crate::doc::{Doc, whole_list};
 use crate::objects::billing::Charge;
 use crate::objects::invoices::{self, Reason};
 use crate::world::World;
 
-const UPDATED: &str = "customer.subscription.updated";
-
 /// How long before its end a trial is announced.
 const TRIAL_NOTICE: i64 = 3 * 86_400;
 
-/// A first or later invoice was paid.
-pub(crate) fn paid(world: &mut World, id: &str) {
+/// A first or later invoice was paid, with this payment method.
+pub(crate) fn paid(world: &mut World, id: &str, method: &Value) {
+    world.change("subscription", id, None, |subscription| {
+        let kept = subscription["payment_settings"].text("save_default_payment_method")
+            == "on_subscription";
+        if kept && subscription["default_payment_method"].is_null() {
+            subscription.set("default_payment_method", method.clone());
+        }
+    });
     let status = world
         .store
         .find("subscription", id)
@@ -259,6 +265,11 @@ fn renew(world: &mut World, id: &str) {
         && subscription["trial_end"]
             .as_i64()
             .is_some_and(|at| at <= now);
+    let ends_unpaid =
+        subscription["trial_settings"]["end_behavior"].text("missing_payment_method") == "cancel";
+    if trial_over && ends_unpaid && payment_method_of(world, id).is_none() {
+        return cancel(world, id, "cancellation_requested");
+    }
     let anchor = if trial_over {
         now
     } else {

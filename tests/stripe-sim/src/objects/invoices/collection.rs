@@ -1,0 +1,220 @@
+//! How an invoice becomes final, is collected, tried again, paid or voided.
+//!
+//! <https://docs.stripe.com/invoicing/integration/workflow-transitions>,
+//! <https://docs.stripe.com/billing/revenue-recovery/smart-retries>
+
+use serde_json::{Value, json};
+
+use super::{Reason, subscription_of};
+use crate::doc::Doc;
+use crate::error::ApiError;
+use crate::objects::cards::Verdict;
+use crate::objects::payment_intents::{self, Purpose};
+use crate::objects::subscriptions;
+use crate::world::World;
+
+/// When a failed payment is tried again, counted from the failure before; then the subscription is canceled.
+const RETRY_AFTER: [i64; 3] = [3 * 86_400, 5 * 86_400, 7 * 86_400];
+
+/// Makes a draft final: it gets its number, its page, and a payment intent when there is something to pay.
+pub(crate) fn finalize(world: &mut World, id: &str) {
+    let Ok(invoice) = world.get("invoice", id).cloned() else {
+        return;
+    };
+    let customer = invoice.text("customer").to_owned();
+    let owner = world
+        .store
+        .find("customer", &customer)
+        .cloned()
+        .unwrap_or_default();
+    let sequence = owner["next_invoice_sequence"].as_i64().unwrap_or(1);
+    let number = format!(
+        "{}-{sequence:04}",
+        owner["invoice_prefix"].as_str().unwrap_or("GLYPH")
+    );
+    if !owner.flag("deleted") {
+        world.change("customer", &customer, None, |customer| {
+            customer.set("next_invoice_sequence", sequence + 1)
+        });
+    }
+    let (now, page) = (world.now, format!("{}/i/{id}", world.base_url));
+    let intent = (invoice.int("amount_due") > 0).then(|| {
+        payment_intents::create(
+            world,
+            Purpose {
+                amount: invoice.int("amount_due"),
+                currency: invoice.text("currency"),
+                customer: invoice["customer"].clone(),
+                invoice: Some(id),
+                description: json!("Subscription update"),
+                metadata: json!({}),
+            },
+        )
+    });
+    world.change("invoice", id, Some("invoice.finalized"), |invoice| {
+        invoice.set("status", "open");
+        invoice.set("number", number);
+        invoice.set("effective_at", now);
+        invoice.set("automatically_finalizes_at", Value::Null);
+        invoice.set("next_payment_attempt", Value::Null);
+        invoice.set("hosted_invoice_url", page);
+        invoice.set("_payment_intent", intent);
+        invoice["status_transitions"].set("finalized_at", now);
+    });
+    if invoice.int("amount_due") == 0 {
+        mark_paid(world, id);
+    }
+}
+
+/// Tries to collect an open invoice with a payment method, or the one that its subscription would use.
+pub(crate) fn collect(
+    world: &mut World,
+    id: &str,
+    method: Option<&str>,
+    off_session: bool,
+    confirmed: bool,
+) -> Option<Verdict> {
+    let invoice = world.get("invoice", id).ok()?.clone();
+    if invoice.text("status") != "open" {
+        return None;
+    }
+    world.change("invoice", id, None, |invoice| {
+        invoice.set("attempted", true);
+        invoice.set("attempt_count", invoice.int("attempt_count") + 1);
+        invoice.set("next_payment_attempt", Value::Null);
+    });
+    let method = method
+        .map(str::to_owned)
+        .or_else(|| subscriptions::payment_method_of(world, subscription_of(&invoice)));
+    let verdict = match method {
+        Some(method) => payment_intents::charge(
+            world,
+            invoice.text("_payment_intent"),
+            &method,
+            off_session,
+            confirmed,
+        ),
+        None => Verdict::Declined(no_payment_method()),
+    };
+    settle(world, id, &verdict);
+    Some(verdict)
+}
+
+/// What Stripe says when there is nothing to charge.
+pub(crate) fn no_payment_method() -> ApiError {
+    ApiError::invalid(
+        "This customer has no attached payment source or default payment method. Please consider adding a default payment method. \
+         For more information, visit https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority.",
+    )
+    .code("resource_missing")
+}
+
+/// Brings an invoice and its subscription in line with what came of a charge.
+pub(crate) fn settle(world: &mut World, id: &str, verdict: &Verdict) {
+    let Ok(invoice) = world.get("invoice", id).cloned() else {
+        return;
+    };
+    let subscription = subscription_of(&invoice).to_owned();
+    match verdict {
+        Verdict::Approved => mark_paid(world, id),
+        Verdict::NeedsConfirmation => {
+            world.emit("invoice.payment_action_required", &invoice, None);
+            subscriptions::payment_failed(world, &subscription);
+        }
+        Verdict::Declined(_) => {
+            let attempts = usize::try_from(invoice.int("attempt_count")).unwrap_or_default();
+            let again = RETRY_AFTER.get(attempts.saturating_sub(1)).copied();
+            let retried = invoice.text("billing_reason") != Reason::Create.word();
+            let next_attempt = again.filter(|_| retried).map(|after| world.now + after);
+            let invoice = world.change("invoice", id, None, |invoice| {
+                invoice.set("next_payment_attempt", next_attempt)
+            });
+            world.emit("invoice.payment_failed", &invoice, None);
+            subscriptions::payment_failed(world, &subscription);
+            if retried && next_attempt.is_none() {
+                subscriptions::cancel(world, &subscription, "payment_failed");
+            }
+        }
+    }
+}
+
+pub(super) fn mark_paid(world: &mut World, id: &str) {
+    let now = world.now;
+    let invoice = world.change("invoice", id, None, |invoice| {
+        let due = invoice.int("amount_due");
+        invoice.set("status", "paid");
+        invoice.set("attempted", true);
+        invoice.set("amount_paid", due);
+        invoice.set("amount_remaining", 0);
+        invoice.set("next_payment_attempt", Value::Null);
+        invoice.set("ending_balance", 0);
+        invoice["status_transitions"].set("paid_at", now);
+    });
+    world.emit("invoice.paid", &invoice, None);
+    world.emit("invoice.payment_succeeded", &invoice, None);
+    let intent = world
+        .store
+        .find("payment_intent", invoice.text("_payment_intent"));
+    let method = intent
+        .map(|intent| intent["payment_method"].clone())
+        .unwrap_or_default();
+    subscriptions::paid(world, subscription_of(&invoice), &method);
+}
+
+/// Voids an invoice that nobody will pay any more.
+pub(crate) fn void(world: &mut World, id: &str) {
+    let now = world.now;
+    let Ok(invoice) = world.get("invoice", id).cloned() else {
+        return;
+    };
+    if invoice.text("status") != "open" {
+        return;
+    }
+    world.change("invoice", id, Some("invoice.voided"), |invoice| {
+        invoice.set("status", "void");
+        invoice.set("auto_advance", false);
+        invoice.set("next_payment_attempt", Value::Null);
+        invoice["status_transitions"].set("voided_at", now);
+    });
+    if let Some(intent) = invoice["_payment_intent"].as_str() {
+        payment_intents::cancel(world, intent, "void_invoice");
+    }
+}
+
+pub(super) fn next(world: &World) -> Option<i64> {
+    let pending = world
+        .store
+        .all("invoice")
+        .filter(|invoice| matches!(invoice.text("status"), "draft" | "open"));
+    let due = |invoice: &Value| match invoice.text("status") {
+        "draft" => invoice["automatically_finalizes_at"].as_i64(),
+        _ => invoice["next_payment_attempt"].as_i64(),
+    };
+    pending
+        .filter(|invoice| invoice.flag("auto_advance"))
+        .filter_map(due)
+        .min()
+}
+
+pub(super) fn fire(world: &mut World) {
+    let now = world.now;
+    let due = |invoice: &&Value, field: &str| {
+        invoice.flag("auto_advance") && invoice[field].as_i64().is_some_and(|at| at <= now)
+    };
+    let of = |world: &World, status: &str, field: &str| -> Vec<Value> {
+        let all = world
+            .store
+            .all("invoice")
+            .filter(|invoice| invoice.text("status") == status);
+        all.filter(|invoice| due(invoice, field)).cloned().collect()
+    };
+    for invoice in of(world, "open", "next_payment_attempt") {
+        collect(world, invoice.text("id"), None, true, false);
+    }
+    for invoice in of(world, "draft", "automatically_finalizes_at") {
+        finalize(world, invoice.text("id"));
+        if invoice.text("collection_method") == "charge_automatically" {
+            collect(world, invoice.text("id"), None, true, false);
+        }
+    }
+}
