@@ -117,7 +117,7 @@ async fn accept(listener: TcpListener, relay: Arc<Relay>) {
         };
         let relay = Arc::clone(&relay);
         connections.spawn(async move {
-            let service = hyper::service::service_fn(|request| relay.pass(request));
+            let service = hyper::service::service_fn(|request| Arc::clone(&relay).pass(request));
             // A broken connection is the caller's business, and what a trap is for.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)

@@ -1,9 +1,11 @@
 //! The counting proxy: everything passes, everything counts, and the k-th call can be made the last.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::State;
 use glyph_harness::net::get;
 use glyph_harness::proxy::{Call, CallKind, Callee, Calls, Moment, Proxy, Trap};
 use glyph_harness::{Cognito, ControlPlane, Result, Upstream, poll_until};
@@ -54,6 +56,28 @@ async fn the_trapped_call_breaks_before_it_is_forwarded_or_after_it_took_effect(
             "a trap springs once"
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_caller_sent_takes_effect_though_the_caller_is_gone() -> Result<()> {
+    let effects = Arc::new(AtomicU64::new(0));
+    let slow = async |State(effects): State<Arc<AtomicU64>>| {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (effects.fetch_add(1, Ordering::SeqCst) + 1).to_string()
+    };
+    let slow = Router::new().fallback(slow).with_state(effects);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, slow).await });
+    let proxy = Proxy::http(&Calls::new(), Callee::Stripe, &format!("http://{address}")).await?;
+    let url = proxy.url();
+    let impatient = tokio::time::timeout(Duration::from_millis(100), get(&url)).await;
+    assert!(impatient.is_err(), "the caller goes away first");
+    let second = poll_until("an answer", Duration::from_secs(5), async || {
+        get(&url).await.ok()
+    });
+    assert_eq!(second.await?.text(), "2");
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! One request through a proxy: counted, trapped or forwarded, answered as the answer comes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Request, Response, Uri, header};
@@ -40,8 +42,16 @@ impl Relay {
         }
     }
 
-    /// Passes one request; an error breaks the connection.
+    /// Passes one request; an error breaks the connection. What is under way goes on when the caller dies
+    /// meanwhile, as it does in a network.
     pub(super) async fn pass(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, BoxError> {
+        tokio::spawn(async move { self.pass_to_the_end(request).await }).await?
+    }
+
+    async fn pass_to_the_end(
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, BoxError> {
@@ -58,10 +68,11 @@ impl Relay {
         };
         remove_connection_fields(&mut head.headers);
         head.headers.remove(header::HOST);
-        let mut answer = self.forward(Request::from_parts(head, body)).await?;
+        let answer = self.forward(Request::from_parts(head, body)).await;
         if let Some(trap) = trap {
             return Err(self.spring(trap, call).await);
         }
+        let mut answer = answer?;
         remove_connection_fields(answer.headers_mut());
         Ok(answer)
     }
@@ -86,13 +97,9 @@ impl Relay {
     /// Runs the trap's action, which may block (it waits for a killed process), and gives the error that breaks
     /// the connection.
     async fn spring(&self, trap: Trap, call: Call) -> BoxError {
-        let calls = self.calls.clone();
-        // The caller's death ends this future with its connection, so the note of it is part of the work.
-        let work = move || {
-            (trap.action)();
-            calls.has_sprung(call);
-        };
-        match tokio::task::spawn_blocking(work).await {
+        let ran = tokio::task::spawn_blocking(trap.action).await;
+        self.calls.has_sprung(call);
+        match ran {
             Ok(()) => "the trap sprang".into(),
             Err(error) => error.into(),
         }
