@@ -287,3 +287,6 @@ fn attributes<const N: usize>(pairs: [(&str, &str); N]) -> Option<Vec<AttributeT
     let build = |(name, value)| AttributeType::builder().name(name).value(value).build();
     pairs.into_iter().map(build).collect::<Result<_, _>>().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! receiver of Stripe's webhooks. Decisions are `glyph_operator_core`'s; this crate acts on them.
 
 mod app;
+#[cfg(test)]
+mod captured;
 pub mod cognito;
 mod controllers;
 pub mod failure;

@@ -213,3 +213,6 @@ async fn receive<O: OwnerLookup>(
     webhook.metrics.record(event_type, outcome.name());
     outcome.into_response()
 }
+
+#[cfg(test)]
+mod tests;

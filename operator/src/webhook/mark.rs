@@ -50,7 +50,11 @@ pub(super) async fn mark(client: &Client, owner: &Owner, event: &str) -> kube::R
 
 /// The write. It makes no resource that is not there, and the UID in it makes the API server refuse one that took the
 /// name in the meantime.
-async fn patch(api: &Api<DynamicObject>, owner: &Owner, event: &str) -> kube::Result<()> {
+pub(super) async fn patch(
+    api: &Api<DynamicObject>,
+    owner: &Owner,
+    event: &str,
+) -> kube::Result<()> {
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
@@ -79,6 +83,3 @@ fn is_name(text: &str) -> bool {
     };
     !text.is_empty() && !text.starts_with('.') && text.bytes().all(fits)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,6 @@
 //! What the client does when things go wrong (CASE 32): what is tried again, under which key, and what is told.
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,9 +8,9 @@ use axum::Router;
 use glyph_stripe_sim::{Control, Fault, FaultKind, When};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+use crate::captured::Captured;
 
 const AT_ONCE: Duration = Duration::from_secs(5);
 
@@ -310,44 +308,10 @@ async fn calls_are_counted_by_route_and_outcome_never_by_object() {
     assert!(!text.contains("cus_unknown"), "{text}");
 }
 
-/// Where log lines go.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn the_key_stands_in_no_log_line_at_trace_and_each_call_in_a_span() {
     let world = World::start().await;
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(lines.clone())
-        .with_ansi(false)
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let captured = Captured::start();
     create_with(&world, FaultKind::Reset { when: When::Before }, 1)
         .await
         .unwrap();
@@ -356,8 +320,7 @@ async fn the_key_stands_in_no_log_line_at_trace_and_each_call_in_a_span() {
         .unwrap_err();
     *world.key.lock().unwrap() = "sk_test_othercanary".to_owned();
     world.stripe.customer("cus_1").await.unwrap_err();
-    drop(guard);
-    let text = lines.text();
+    let text = captured.text();
     assert!(!text.contains("canary"), "{text}");
     assert!(
         text.contains("hyper"),
