@@ -125,11 +125,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
     }
     let user = match user {
         Identified::NotAsked => None,
-        Identified::NotConfigured => {
-            let message = "spec.cognito asks for a user, but no pool is configured: set \
-                           AWS_COGNITO_USER_POOL_ID for the operator, or remove spec.cognito";
-            return Blocker::person(reason::COGNITO_NOT_CONFIGURED, message).into();
-        }
+        Identified::NotConfigured => return not_configured(),
         Identified::Found(user) => Some(user),
         Identified::Missing {
             create: Some(_), ..
@@ -154,6 +150,12 @@ pub fn plan(observed: &Observed) -> Next<Action> {
     };
     let params = params(observed, user);
     plan_customer(meta, customer, params, user)
+}
+
+fn not_configured() -> Next<Action> {
+    let message = "spec.cognito asks for a user, but no pool is configured: set \
+                   AWS_COGNITO_USER_POOL_ID for the operator, or remove spec.cognito";
+    Blocker::person(reason::COGNITO_NOT_CONFIGURED, message).into()
 }
 
 fn plan_customer(
@@ -234,6 +236,7 @@ fn plan_deletion(observed: &Observed) -> Next<Action> {
         Identified::Found(user) if *made_user && is_our_user(user, status) => {
             Next::Do(Action::DeleteUser(user.username.clone()))
         }
+        Identified::NotConfigured if *made_user => not_configured(),
         _ => Next::Do(Action::RemoveFinalizers),
     }
 }

@@ -5,6 +5,7 @@ mod stage;
 
 mod conditions;
 mod keys;
+mod leading;
 mod main_job;
 mod once;
 mod quiet;

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use glyph_crds::{ApiKey, GlyphCustomer, Subscription, Tier};
-use glyph_harness::net::{free_port, loopback};
+use glyph_harness::net::{free_port, loopback, send};
 use glyph_harness::{Cognito, ControlPlane, Namespace, Program, Service, Settings, poll_until};
 use glyph_stripe_sim::{InitialWebhook, Options, Payment, StripeSim};
+use http::Request;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
@@ -255,6 +256,19 @@ impl Stage {
             .await
             .unwrap()?;
         Some(String::from_utf8(secret.data?.remove("GLYPH_API_KEY")?.0).unwrap())
+    }
+
+    /// Does something behind the operator's back, as a person in Stripe's dashboard.
+    pub async fn in_dashboard(&self, method: &str, path: &str, form: &str) -> Value {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.stripe.base_url()))
+            .header("authorization", format!("Bearer {STRIPE_KEY}"))
+            .header("stripe-version", glyph_stripe_sim::API_VERSION)
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = send(request.body(form.to_owned()).unwrap()).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json().unwrap()
     }
 
     /// Living objects of a kind in Stripe.

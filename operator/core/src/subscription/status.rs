@@ -186,7 +186,8 @@ fn with_drift(mut findings: Findings, status: &SubscriptionStatus, wanted: &str)
     let message = match &status.tier {
         Some(tier) if tier != wanted => {
             format!(
-                "Stripe bills for tier {tier}, the spec names {wanted}: tier {tier} is in force"
+                "Stripe bills for tier {tier}, which is in force, and the spec names {wanted}: \
+                 correct spec.tier, or change the plan in Stripe"
             )
         }
         None => "Stripe bills by a price that no Tier names: no tier is in force by it".to_owned(),

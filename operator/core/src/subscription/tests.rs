@@ -1,1 +1,576 @@
+use glyph_crds::{DriftPolicy, SubscriptionState as State};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use serde_json::json;
+
 use super::*;
+use crate::Settled;
+use crate::billing::Owner;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn owner() -> Owner {
+    let [kind, namespace, name, uid] = ["Subscription", "shop", "ada", "uid-1"].map(str::to_owned);
+    Owner {
+        kind,
+        namespace,
+        name,
+        uid,
+    }
+}
+
+/// Stripe in memory, its clock, and the resource.
+#[derive(Clone, Debug)]
+struct World {
+    now: Timestamp,
+    generation: i64,
+    deleting: bool,
+    finalized: bool,
+    spec: SubscriptionSpec,
+    status: SubscriptionStatus,
+    rival: Option<String>,
+    payer: Payer,
+    plan: Plan,
+    billed: Option<BilledTier>,
+    subscriptions: Vec<StripeSubscription>,
+    sessions: Vec<CheckoutSession>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let spec = json!({"customerRef": {"name": "ada"}, "tier": "starter"});
+        Self {
+            now: at("2026-01-01T00:00:00Z"),
+            generation: 1,
+            deleting: false,
+            finalized: false,
+            spec: serde_json::from_value(spec).unwrap(),
+            status: SubscriptionStatus::default(),
+            rival: None,
+            payer: Payer::Ready("cus_1".into()),
+            plan: Plan::Sold {
+                price: "price_1".into(),
+                trial_days: None,
+            },
+            billed: Some(BilledTier {
+                name: "starter".into(),
+                grace_days: Some(7),
+            }),
+            subscriptions: Vec::new(),
+            sessions: Vec::new(),
+        }
+    }
+}
+
+impl World {
+    fn observe(&self) -> Observed {
+        Observed {
+            meta: Meta {
+                now: self.now,
+                owner: owner(),
+                generation: Some(self.generation),
+                deleting: self.deleting,
+                finalized: self.finalized,
+            },
+            spec: self.spec.clone(),
+            status: self.status.clone(),
+            in_charge: self.rival.clone(),
+            payer: self.payer.clone(),
+            plan: self.plan.clone(),
+            subscriptions: self.subscriptions.clone(),
+            sessions: self.sessions.clone(),
+            billed: self.billed.clone(),
+            urls: ReturnUrls {
+                success: "https://s".into(),
+                cancel: "https://c".into(),
+            },
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::AddFinalizer => self.finalized = true,
+            Action::RemoveFinalizer => self.finalized = false,
+            Action::MakeCheckout(params) => {
+                let id = format!("cs_{}", self.sessions.len());
+                self.status.checkout_session_id = Some(id.clone());
+                self.status.observed_generation = Some(self.generation);
+                self.sessions.push(CheckoutSession {
+                    url: Some(format!("https://pay/{id}")),
+                    id,
+                    state: CheckoutState::Open,
+                    customer: Some(params.customer),
+                    subscription: None,
+                    expires_at: self.now + SignedDuration::from_hours(24),
+                    owner: Some(params.owner),
+                });
+            }
+            Action::ExpireCheckout(id) => {
+                let session = self.sessions.iter_mut().find(|s| s.id == id).unwrap();
+                session.state = CheckoutState::Expired;
+            }
+            Action::MakeSubscription(params) => {
+                self.subscribe(State::Incomplete, Some(params.price));
+                self.status.stripe_subscription_id =
+                    self.subscriptions.last().map(|s| s.id.clone());
+            }
+            Action::SetCancelAtPeriodEnd(id, cancel) => {
+                self.find(&id).cancel_at_period_end = cancel
+            }
+            Action::Cancel(id) => self.find(&id).state = Some(State::Canceled),
+        }
+    }
+
+    fn find(&mut self, id: &str) -> &mut StripeSubscription {
+        self.subscriptions.iter_mut().find(|s| s.id == id).unwrap()
+    }
+
+    fn subscribe(&mut self, state: State, price: Option<String>) {
+        self.subscriptions.push(StripeSubscription {
+            id: format!("sub_{}", self.subscriptions.len()),
+            customer: "cus_1".into(),
+            state: Some(state),
+            price,
+            item: Some("si_1".into()),
+            period: Some((self.now, self.now + SignedDuration::from_hours(720))),
+            cancel_at_period_end: false,
+            created: self.now,
+            owner: Some(owner()),
+        });
+    }
+
+    /// A person pays whatever can be paid.
+    fn pay(&mut self) {
+        let now = self.now;
+        let open = self
+            .sessions
+            .iter_mut()
+            .find(|s| s.state == CheckoutState::Open && now < s.expires_at);
+        if let Some(session) = open {
+            session.state = CheckoutState::Complete;
+            self.subscribe(State::Active, Some("price_1".into()));
+        }
+    }
+
+    fn set_state(&mut self, state: State) {
+        self.subscriptions.last_mut().unwrap().state = Some(state);
+    }
+
+    fn converge(&mut self) -> (Next<Action>, Settled<SubscriptionStatus>) {
+        for _ in 0..12 {
+            let observed = self.observe();
+            match plan(&observed) {
+                Next::Do(action) => self.apply(action),
+                next => {
+                    let settled = status(&observed, &next);
+                    self.status = settled.status.clone();
+                    return (next, settled);
+                }
+            }
+        }
+        panic!("does not converge: {self:#?}");
+    }
+
+    fn ready(&self) -> (&str, &str) {
+        (
+            &self.status.conditions[0].status,
+            &self.status.conditions[0].reason,
+        )
+    }
+
+    fn open(&self) -> usize {
+        self.sessions
+            .iter()
+            .filter(|s| s.state == CheckoutState::Open && self.now < s.expires_at)
+            .count()
+    }
+
+    fn live(&self) -> usize {
+        self.subscriptions
+            .iter()
+            .filter(|s| !is_final(s.state))
+            .count()
+    }
+}
+
+#[test]
+fn a_link_is_offered_until_it_is_paid_and_gone_afterwards() {
+    let mut world = World::default();
+    let (_, settled) = world.converge();
+    assert_eq!(world.ready(), ("False", reason::AWAITING_PAYMENT));
+    assert_eq!(
+        world.status.checkout_url.as_deref(),
+        Some("https://pay/cs_0")
+    );
+    assert_eq!(
+        settled.look_again,
+        Some(std::time::Duration::from_secs(3)),
+        "it is looked at soon"
+    );
+    world.pay();
+    world.converge();
+    assert_eq!(world.ready(), ("True", reason::ACTIVE));
+    let SubscriptionStatus {
+        state,
+        tier,
+        checkout_url,
+        checkout_session_id,
+        ..
+    } = &world.status;
+    assert_eq!(
+        (state, tier.as_deref()),
+        (&Some(State::Active), Some("starter"))
+    );
+    assert_eq!((checkout_url, checkout_session_id), (&None, &None));
+}
+
+#[test]
+fn an_open_checkout_is_looked_at_less_and_less_often() {
+    let mut world = World::default();
+    world.converge();
+    let mut last = std::time::Duration::ZERO;
+    for minutes in [1, 4, 15] {
+        world.now = at("2026-01-01T00:00:00Z") + SignedDuration::from_mins(minutes);
+        let look = world.converge().1.look_again.unwrap();
+        assert!(
+            look > last && look <= std::time::Duration::from_secs(300),
+            "{look:?}"
+        );
+        last = look;
+    }
+}
+
+#[test]
+fn a_link_that_expired_is_renewed() {
+    let mut world = World::default();
+    world.converge();
+    world.now += SignedDuration::from_hours(25);
+    world.converge();
+    assert_eq!(
+        world.status.checkout_url.as_deref(),
+        Some("https://pay/cs_1")
+    );
+    assert_eq!(world.open(), 1);
+}
+
+#[test]
+fn a_changed_spec_gets_a_new_link_and_the_old_one_can_no_longer_be_paid() {
+    let mut world = World::default();
+    world.converge();
+    world.generation = 2;
+    world.spec.tier = "professional".into();
+    world.plan = Plan::Sold {
+        price: "price_2".into(),
+        trial_days: None,
+    };
+    world.converge();
+    assert_eq!(world.sessions[0].state, CheckoutState::Expired);
+    assert_eq!((world.open(), world.sessions.len()), (1, 2));
+}
+
+#[test]
+fn a_complete_checkout_without_its_subscription_yet_is_waited_for() {
+    let mut world = World::default();
+    world.converge();
+    world.sessions[0].state = CheckoutState::Complete;
+    world.converge();
+    assert_eq!(
+        (world.ready().1, world.sessions.len()),
+        (reason::PROGRESSING, 1)
+    );
+}
+
+#[test]
+fn it_waits_for_its_customer_and_its_tier_and_says_for_which() {
+    let (tier, customer) = (Plan::Missing, Payer::Missing);
+    let cases: [(World, &str); 5] = [
+        (
+            World {
+                payer: customer,
+                ..World::default()
+            },
+            reason::CUSTOMER_NOT_FOUND,
+        ),
+        (
+            World {
+                payer: Payer::NotReady,
+                ..World::default()
+            },
+            reason::CUSTOMER_NOT_READY,
+        ),
+        (
+            World {
+                plan: tier,
+                ..World::default()
+            },
+            reason::TIER_NOT_FOUND,
+        ),
+        (
+            World {
+                plan: Plan::NotReady,
+                ..World::default()
+            },
+            reason::TIER_NOT_READY,
+        ),
+        (
+            World {
+                plan: Plan::NotSold,
+                ..World::default()
+            },
+            reason::TIER_NOT_SOLD,
+        ),
+    ];
+    for (mut world, expected) in cases {
+        world.converge();
+        assert_eq!(
+            (world.ready(), world.sessions.len()),
+            (("False", expected), 0)
+        );
+        // Invalid then valid recovers (CASE 18).
+        let well = World::default();
+        (world.payer, world.plan) = (well.payer, well.plan);
+        world.converge();
+        assert_eq!(world.ready().1, reason::AWAITING_PAYMENT);
+    }
+}
+
+#[test]
+fn the_second_of_two_for_one_customer_is_in_conflict_and_offers_no_link() {
+    let mut world = World {
+        rival: Some("first".into()),
+        ..World::default()
+    };
+    world.converge();
+    assert_eq!(
+        (world.ready(), world.sessions.len()),
+        (("False", reason::CONFLICT), 0)
+    );
+}
+
+#[test]
+fn a_late_end_of_the_old_subscription_leaves_the_new_one_alive() {
+    let mut world = World {
+        finalized: true,
+        ..World::default()
+    };
+    world.subscribe(State::Canceled, Some("price_1".into()));
+    world.now += SignedDuration::from_hours(1);
+    world.subscribe(State::Active, Some("price_1".into()));
+    world.status.stripe_subscription_id = Some("sub_0".into());
+    world.converge();
+    assert_eq!(world.ready(), ("True", reason::ACTIVE));
+    assert_eq!(
+        world.status.stripe_subscription_id.as_deref(),
+        Some("sub_1")
+    );
+}
+
+#[test]
+fn of_two_live_ones_the_recorded_stays_and_without_one_the_oldest_is_taken() {
+    let mut world = World::default();
+    world.subscribe(State::Active, None);
+    world.now += SignedDuration::from_hours(1);
+    world.subscribe(State::Active, None);
+    let id = |recorded| current(&world.subscriptions, recorded).map(|s| s.id.as_str());
+    assert_eq!(
+        (id(None), id(Some("sub_1"))),
+        (Some("sub_0"), Some("sub_1"))
+    );
+}
+
+#[test]
+fn grace_is_counted_from_when_the_missed_payment_was_first_seen() {
+    let mut world = World {
+        finalized: true,
+        ..World::default()
+    };
+    world.subscribe(State::Active, Some("price_1".into()));
+    world.converge();
+    world.set_state(State::PastDue);
+    world.converge();
+    let until = world.status.grace_until.clone().unwrap();
+    assert_eq!(until.0, world.now + SignedDuration::from_hours(7 * 24));
+    assert_eq!(world.ready(), ("False", reason::IN_GRACE));
+    world.now += SignedDuration::from_hours(24);
+    assert_eq!(
+        world.converge().1.look_again,
+        Some(std::time::Duration::from_secs(6 * 24 * 3600))
+    );
+    assert_eq!(
+        world.status.grace_until,
+        Some(until),
+        "another pass does not move it"
+    );
+    world.now += SignedDuration::from_hours(6 * 24);
+    world.converge();
+    assert_eq!(world.ready(), ("False", reason::PAYMENT_REQUIRED));
+    world.set_state(State::Active);
+    world.converge();
+    assert_eq!(
+        (world.ready().0, &world.status.grace_until),
+        ("True", &None)
+    );
+}
+
+#[test]
+fn a_state_that_we_do_not_know_keeps_the_last_one_in_force_and_says_so() {
+    let mut world = World {
+        finalized: true,
+        ..World::default()
+    };
+    world.subscribe(State::Active, Some("price_1".into()));
+    world.converge();
+    world.subscriptions[0].state = None;
+    world.converge();
+    assert_eq!(world.status.state, Some(State::Active));
+    assert_eq!(world.ready(), ("False", reason::UNKNOWN_STATE));
+}
+
+#[test]
+fn a_plan_changed_in_stripe_is_in_force_and_said_to_be_drift() {
+    let mut world = World {
+        finalized: true,
+        ..World::default()
+    };
+    assert_eq!(world.spec.drift_policy, DriftPolicy::Accept);
+    world.subscribe(State::Active, Some("price_2".into()));
+    world.billed = Some(BilledTier {
+        name: "professional".into(),
+        grace_days: None,
+    });
+    world.converge();
+    assert_eq!(world.status.tier.as_deref(), Some("professional"));
+    assert_eq!(world.ready().0, "True");
+    assert_eq!(
+        (
+            world.status.conditions[3].status.as_str(),
+            world.status.conditions[3].reason.as_str()
+        ),
+        ("True", reason::TIER_CHANGED)
+    );
+}
+
+#[test]
+fn a_wish_to_end_with_the_period_is_told_to_stripe_and_taken_back() {
+    let mut world = World {
+        finalized: true,
+        ..World::default()
+    };
+    world.subscribe(State::Active, Some("price_1".into()));
+    world.spec.cancel_at_period_end = true;
+    world.converge();
+    assert!(world.subscriptions[0].cancel_at_period_end);
+    world.spec.cancel_at_period_end = false;
+    world.converge();
+    assert!(!world.subscriptions[0].cancel_at_period_end);
+}
+
+#[test]
+fn without_checkout_a_subscription_is_made_at_once() {
+    for payment in [PaymentMethod::Invoice, PaymentMethod::DefaultPaymentMethod] {
+        let mut world = World::default();
+        world.spec.payment = payment;
+        world.converge();
+        assert_eq!((world.subscriptions.len(), world.sessions.len()), (1, 0));
+        assert_eq!(world.ready().1, reason::AWAITING_PAYMENT);
+    }
+}
+
+#[test]
+fn the_subscriptions_own_trial_goes_before_the_tiers() {
+    for (own, tiers, expected) in [
+        (None, Some(14), Some(14)),
+        (Some(3), Some(14), Some(3)),
+        (Some(0), Some(14), None),
+    ] {
+        let mut world = World {
+            finalized: true,
+            ..World::default()
+        };
+        world.spec.trial_days = own;
+        world.plan = Plan::Sold {
+            price: "price_1".into(),
+            trial_days: tiers,
+        };
+        let Next::Do(Action::MakeCheckout(params)) = plan(&world.observe()) else {
+            panic!("a checkout")
+        };
+        assert_eq!(params.trial_days, expected);
+    }
+}
+
+#[test]
+fn deletion_ends_sessions_and_subscriptions_before_the_finalizer_goes() {
+    let mut world = World::default();
+    world.converge();
+    world.subscribe(State::Active, Some("price_1".into()));
+    world.deleting = true;
+    world.converge();
+    assert_eq!((world.open(), world.live(), world.finalized), (0, 0, false));
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Pay,
+    Hours(i64),
+    State(State),
+    Respec,
+    CustomerReady(bool),
+    Rival(bool),
+    OneStep,
+    Converge,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    use State::{Active, Canceled, PastDue, Trialing, Unpaid};
+    prop_oneof![
+        Just(Event::Pay),
+        (0..40i64).prop_map(Event::Hours),
+        prop::sample::select(vec![Active, Canceled, PastDue, Trialing, Unpaid])
+            .prop_map(Event::State),
+        Just(Event::Respec),
+        any::<bool>().prop_map(Event::CustomerReady),
+        any::<bool>().prop_map(Event::Rival),
+        Just(Event::OneStep),
+        Just(Event::Converge),
+    ]
+}
+
+proptest! {
+    /// Whatever happens in whatever order, and whatever crash comes in between: at most one session can be
+    /// paid, none beside a subscription, and so there is never a second subscription (CASES 22, 23, 33).
+    #[test]
+    fn there_is_never_more_than_one_way_to_pay(events in prop::collection::vec(event(), 0..30)) {
+        let mut world = World::default();
+        for event in events {
+            match event {
+                Event::Pay => world.pay(),
+                Event::Hours(hours) => world.now += SignedDuration::from_hours(hours),
+                Event::State(state) => if !world.subscriptions.is_empty() && world.live() > 0 {
+                    world.set_state(state);
+                },
+                Event::Respec => world.generation += 1,
+                Event::CustomerReady(ready) => world.payer = if ready {
+                    Payer::Ready("cus_1".into())
+                } else {
+                    Payer::NotReady
+                },
+                Event::Rival(there) => world.rival = there.then(|| "other".to_owned()),
+                Event::OneStep => if let Next::Do(action) = plan(&world.observe()) {
+                    world.apply(action);
+                },
+                Event::Converge => {
+                    world.converge();
+                    prop_assert!(world.live() == 0 || world.open() == 0);
+                }
+            }
+            prop_assert!(world.open() <= 1, "{:#?}", world);
+            prop_assert!(world.subscriptions.len() <= 1, "{:#?}", world);
+        }
+        world.deleting = true;
+        world.converge();
+        prop_assert_eq!((world.open(), world.live(), world.finalized), (0, 0, false));
+    }
+}
