@@ -57,7 +57,7 @@ impl Proxy {
             .authority()
             .cloned()
             .ok_or_else(|| Error::answer(doing(), "it names no host"))?;
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        let client = Box::new(Client::builder(TokioExecutor::new()).build_http());
         Self::serve(Relay::new(
             calls.clone(),
             callee,

@@ -20,7 +20,7 @@ type Body = UnsyncBoxBody<Bytes, BoxError>;
 /// Where calls are forwarded to.
 pub(super) enum Upstream {
     Http {
-        client: Client<HttpConnector, Full<Bytes>>,
+        client: Box<Client<HttpConnector, Full<Bytes>>>,
         authority: Authority,
     },
     Kubernetes(kube::Client),
