@@ -25,10 +25,10 @@ use crate::resources;
 
 /// The ports in `examples/envoy/envoy.yaml`.
 mod envoy_ports {
-    pub(super) const LISTENER: u16 = 8080;
+    pub(super) const LISTENER: u16 = 10000;
     pub(super) const ADMIN: u16 = 9901;
-    pub(super) const SIDECAR: u16 = 9191;
-    pub(super) const UPSTREAM: u16 = 3000;
+    pub(super) const SIDECAR: u16 = 9000;
+    pub(super) const UPSTREAM: u16 = 8080;
 }
 
 /// How large a world is wanted.
