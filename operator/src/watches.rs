@@ -19,7 +19,7 @@ use kube::runtime::{WatchStreamExt, reflector::store::Writer, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Annotation that the webhook receiver puts on a resource: the id of the last Stripe event about it.
@@ -92,20 +92,19 @@ pub struct Stores {
     pub keys: Store<Guarded<ApiKey>>,
     /// `CreditGrant`
     pub grants: Store<Guarded<CreditGrant>>,
+    /// How many of the kinds were listed.
+    listed: watch::Receiver<usize>,
 }
 
+/// How many kinds there are.
+const KINDS: usize = 6;
+
 impl Stores {
-    /// Ends once every kind was listed.
+    /// Ends once every kind was listed. `Store::wait_until_ready` wakes only one of several who wait.
     pub async fn listed(&self) {
+        let mut listed = self.listed.clone();
         // It fails only when the watches have ended, and with them the process.
-        let _ = tokio::join!(
-            self.tiers.wait_until_ready(),
-            self.packs.wait_until_ready(),
-            self.customers.wait_until_ready(),
-            self.subscriptions.wait_until_ready(),
-            self.keys.wait_until_ready(),
-            self.grants.wait_until_ready(),
-        );
+        let _ = listed.wait_for(|kinds| *kinds == KINDS).await;
     }
 }
 
@@ -141,6 +140,7 @@ pub struct Watches {
     /// Where wakes are told.
     pub wakes: broadcast::Sender<Wake>,
     writers: Writers,
+    listed: watch::Sender<usize>,
 }
 
 struct Writers {
@@ -160,6 +160,7 @@ impl Default for Watches {
         let (subscriptions, subscription_writer) = store();
         let (keys, key_writer) = store();
         let (grants, grant_writer) = store();
+        let (count, listed) = watch::channel(0);
         Self {
             stores: Stores {
                 tiers,
@@ -168,7 +169,9 @@ impl Default for Watches {
                 subscriptions,
                 keys,
                 grants,
+                listed,
             },
+            listed: count,
             wakes: broadcast::Sender::new(WAKES),
             writers: Writers {
                 tiers: tier_writer,
@@ -189,6 +192,7 @@ impl Watches {
             stores,
             wakes,
             writers,
+            listed,
         } = self;
         let Writers {
             tiers,
@@ -203,6 +207,7 @@ impl Watches {
             namespace,
             stores,
             wakes,
+            listed,
             stop,
         };
         tokio::join!(
@@ -221,6 +226,7 @@ struct Follower {
     namespace: Option<String>,
     stores: Stores,
     wakes: broadcast::Sender<Wake>,
+    listed: watch::Sender<usize>,
     stop: CancellationToken,
 }
 
@@ -237,12 +243,16 @@ impl Follower {
                 .take_until(self.stop.cancelled())
         );
         let mut marks = Marks::default();
-        let mut failing = false;
+        let (mut failing, mut listed) = (false, false);
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
                     failing = false;
                     writer.apply_watcher_event(&event);
+                    if matches!(event, Event::InitDone) && !listed {
+                        listed = true;
+                        self.listed.send_modify(|kinds| *kinds += 1);
+                    }
                     for wake in marks.take(event, &self.stores) {
                         // Without a leader nobody listens, and the next one looks at everything.
                         let _ = self.wakes.send(wake);
@@ -394,3 +404,6 @@ fn hash(value: &impl Hash) -> u64 {
     value.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests;

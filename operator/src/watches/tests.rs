@@ -1,0 +1,127 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn customer(changes: Value) -> Guarded<GlyphCustomer> {
+    let mut value = json!({
+        "apiVersion": "glyphapi.ai/v1alpha1",
+        "kind": "GlyphCustomer",
+        "metadata": {"name": "ada", "namespace": "shop", "uid": "u", "generation": 1, "annotations": {}},
+        "spec": {"email": "ada@example.com"},
+        "status": {},
+    });
+    for (pointer, change) in changes.as_object().unwrap() {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        value.pointer_mut(parent).unwrap()[field] = change.clone();
+    }
+    serde_json::from_value(value).unwrap()
+}
+
+fn subscription() -> Guarded<Subscription> {
+    let value = json!({
+        "apiVersion": "glyphapi.ai/v1alpha1",
+        "kind": "Subscription",
+        "metadata": {"name": "ada-starter", "namespace": "shop"},
+        "spec": {"customerRef": {"name": "ada"}, "tier": "starter"},
+    });
+    serde_json::from_value(value).unwrap()
+}
+
+/// Watches that know one subscription of ada's.
+fn watches() -> Watches {
+    let mut watches = Watches::default();
+    watches
+        .writers
+        .subscriptions
+        .apply_watcher_event(&Event::Apply(subscription()));
+    watches
+}
+
+fn own() -> Wake {
+    Wake::One(Kind::GlyphCustomer, "shop".into(), "ada".into())
+}
+
+fn dependent() -> Wake {
+    Wake::One(Kind::Subscription, "shop".into(), "ada-starter".into())
+}
+
+#[test]
+fn a_resource_is_woken_by_its_spec_its_deletion_and_stripes_events_and_not_by_its_status() {
+    let stores = watches().stores;
+    let mut marks = Marks::default();
+    let mut seen = |changes: Value| marks.take(Event::Apply(customer(changes)), &stores);
+    assert_eq!(seen(json!({})), [own(), dependent()]);
+    assert_eq!(seen(json!({})), []);
+    assert_eq!(seen(json!({"/metadata/resourceVersion": "7"})), []);
+    assert_eq!(seen(json!({"/status/tier": "starter"})), [dependent()]);
+    assert_eq!(
+        seen(json!({"/status/tier": "starter", "/metadata/generation": 2})),
+        [own()]
+    );
+    let event = json!({"glyphapi.ai/stripe-event": "evt_1"});
+    let changes = json!({"/status/tier": "starter", "/metadata/generation": 2, "/metadata/annotations": event});
+    assert_eq!(seen(changes.clone()), [own()]);
+    let mut deleted = changes;
+    deleted["/metadata/deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    assert_eq!(seen(deleted), [own(), dependent()]);
+}
+
+#[test]
+fn who_depended_on_a_resource_is_woken_when_it_goes_also_unseen() {
+    let stores = watches().stores;
+    let mut marks = Marks::default();
+    marks.take(Event::Apply(customer(json!({}))), &stores);
+    assert_eq!(
+        marks.take(Event::Delete(customer(json!({}))), &stores),
+        [dependent()]
+    );
+    marks.take(Event::Apply(customer(json!({}))), &stores);
+    assert_eq!(marks.take(Event::Init, &stores), []);
+    assert_eq!(marks.take(Event::InitDone, &stores), [dependent()]);
+}
+
+#[test]
+fn after_a_new_list_only_what_changed_is_woken() {
+    let stores = watches().stores;
+    let mut marks = Marks::default();
+    marks.take(Event::Apply(customer(json!({}))), &stores);
+    marks.take(Event::Init, &stores);
+    marks.take(Event::InitApply(customer(json!({}))), &stores);
+    assert_eq!(marks.take(Event::InitDone, &stores), []);
+}
+
+#[test]
+fn a_resource_that_cannot_be_read_counts_as_absent_and_is_followed_on() {
+    let mut watches = watches();
+    let mut marks = Marks::default();
+    marks.take(Event::Apply(customer(json!({}))), &watches.stores);
+    let broken = customer(json!({"/spec/email": 7}));
+    assert!(broken.0.is_err());
+    watches
+        .writers
+        .customers
+        .apply_watcher_event(&Event::Apply(broken.clone()));
+    assert_eq!(named::<GlyphCustomer>(&watches.stores, "shop", "ada"), None);
+    let woken = marks.take(Event::Apply(broken), &watches.stores);
+    assert_eq!(
+        woken,
+        [dependent()],
+        "its subscription now finds no customer"
+    );
+    let woken = marks.take(Event::Apply(customer(json!({}))), &watches.stores);
+    assert_eq!(woken, [dependent()]);
+}
+
+#[tokio::test]
+async fn everyone_who_waits_for_the_lists_is_told() {
+    let watches = watches();
+    let waiting = [watches.stores.clone(), watches.stores.clone()]
+        .map(|stores| tokio::spawn(async move { stores.listed().await }));
+    tokio::task::yield_now().await;
+    for _ in 0..KINDS {
+        watches.listed.send_modify(|kinds| *kinds += 1);
+    }
+    for waits in waiting {
+        waits.await.unwrap();
+    }
+}
