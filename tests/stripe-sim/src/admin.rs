@@ -18,6 +18,7 @@ use crate::journal::RecordedRequest;
 use crate::server::Shared;
 use crate::webhooks::{DeliveryRecord, WebhookMode};
 
+/// The admin paths, below `/_sim`.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/clock", get(clock).post(set_clock))

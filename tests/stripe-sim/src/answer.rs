@@ -29,6 +29,7 @@ pub(crate) enum Content {
 }
 
 impl Answer {
+    /// An answer of the API.
     pub(crate) fn json(status: u16, body: Value) -> Self {
         Self {
             status,
@@ -37,6 +38,7 @@ impl Answer {
         }
     }
 
+    /// A page.
     pub(crate) fn html(status: u16, page: String) -> Self {
         Self {
             status,
@@ -54,6 +56,7 @@ impl Answer {
         }
     }
 
+    /// No answer: the connection is reset.
     pub(crate) fn reset() -> Self {
         Self {
             status: 0,
@@ -62,6 +65,7 @@ impl Answer {
         }
     }
 
+    /// The same answer with one header more.
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -72,6 +76,7 @@ impl Answer {
         self.clone().header("idempotent-replayed", "true")
     }
 
+    /// Whether it was given before, for the same idempotency key.
     pub(crate) fn is_replay(&self) -> bool {
         self.headers
             .iter()

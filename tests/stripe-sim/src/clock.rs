@@ -47,6 +47,7 @@ impl SimClock {
         self.set(now);
     }
 
+    /// Whether it stands still.
     pub(crate) fn is_frozen(&self) -> bool {
         self.frozen_at.is_some()
     }

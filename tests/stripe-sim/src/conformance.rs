@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::deliver::http_client;
+use crate::deliver::{HttpClient, http_client};
 use crate::journal::RecordedRequest;
 use crate::objects::{RESOURCES, find_route};
 
@@ -62,6 +62,7 @@ pub async fn conforms(
     spec_path: &Path,
 ) -> Result<Report, ConformanceError> {
     let spec = Spec::load(spec_path)?;
+    let client = http_client();
     let mut report = Report::default();
     for recorded in log.iter().filter(|recorded| recorded.status != 401) {
         let what = format!(
@@ -87,7 +88,7 @@ pub async fn conforms(
             continue;
         }
         report.requests += 1;
-        match (ask_mock(recorded, stripe_mock_url).await?, unknown) {
+        match (ask_mock(&client, recorded, stripe_mock_url).await?, unknown) {
             (Ok(()), true) => report.problems.push(format!(
                 "request {what}: {} is known to Stripe",
                 recorded.answer["error"]["param"]
@@ -117,6 +118,7 @@ pub fn unused_endpoints(log: &[RecordedRequest]) -> Vec<String> {
 
 /// What `stripe-mock` says of a request: fine, or its sentence.
 async fn ask_mock(
+    client: &HttpClient,
     recorded: &RecordedRequest,
     url: &str,
 ) -> Result<Result<(), String>, ConformanceError> {
@@ -133,7 +135,7 @@ async fn ask_mock(
         .header("content-type", "application/x-www-form-urlencoded")
         .body(Full::new(Bytes::from(recorded.body.clone())))
         .map_err(|error| failed(&error))?;
-    let response = http_client()
+    let response = client
         .request(request)
         .await
         .map_err(|error| failed(&error))?;

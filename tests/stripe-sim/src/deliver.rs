@@ -20,6 +20,7 @@ const RECEIVER_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the clock is looked at when nothing else happens.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A client for plain HTTP: receivers and `stripe-mock` are local.
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// A client for plain HTTP.

@@ -21,8 +21,7 @@ use crate::params::{self, EXPAND};
 use crate::server::Shared;
 use crate::world::{API_VERSION, Cause, World};
 
-/// A request as it came.
-#[derive(Debug)]
+/// A request as it came. Its headers hold the key, so it cannot be shown.
 pub(crate) struct Incoming {
     pub(crate) method: String,
     pub(crate) path: String,
@@ -344,13 +343,21 @@ fn record(
         idempotency_key: incoming.header("idempotency-key").map(str::to_owned),
         status: answer.status,
         answer: match &answer.body {
-            Content::Json(body) => body.clone(),
+            Content::Json(body) => without_secret(body.clone()),
             Content::Html(_) | Content::Reset => Value::Null,
         },
         replayed: answer.is_replay(),
         faulted,
     };
     world.journal.add(recorded);
+}
+
+/// A new webhook endpoint's secret is for its caller alone.
+fn without_secret(mut body: Value) -> Value {
+    if let Some(secret) = body.get_mut("secret") {
+        *secret = Value::from("whsec_hidden");
+    }
+    body
 }
 
 #[cfg(test)]

@@ -6,10 +6,15 @@ use serde_json::{Map, Value, json};
 
 /// Field access that treats a missing field as null.
 pub(crate) trait Doc {
+    /// A text field, empty if there is none.
     fn text(&self, field: &str) -> &str;
+    /// A whole number, 0 if there is none.
     fn int(&self, field: &str) -> i64;
+    /// A yes or no, no if there is none.
     fn flag(&self, field: &str) -> bool;
+    /// Puts a value in a field of an object.
     fn set(&mut self, field: &str, value: impl Into<Value>);
+    /// The `id` field.
     fn id(&self) -> String;
     /// The elements of a list object's `data`, or of a plain array.
     fn list(&self, field: &str) -> &[Value];

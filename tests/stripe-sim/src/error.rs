@@ -12,6 +12,7 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
+    /// An error of a type of Stripe's: `invalid_request_error`, `api_error`, …
     pub(crate) fn new(status: u16, kind: &str, message: impl Into<String>) -> Self {
         let mut fields = Map::new();
         fields.insert("type".to_owned(), json!(kind));
@@ -56,6 +57,7 @@ impl ApiError {
         }
     }
 
+    /// Adds a code, and the page that explains it.
     pub(crate) fn code(self, code: &str) -> Self {
         let page = format!(
             "https://stripe.com/docs/error-codes/{}",
@@ -64,10 +66,12 @@ impl ApiError {
         self.with("code", json!(code)).with("doc_url", json!(page))
     }
 
+    /// Adds the parameter to blame.
     pub(crate) fn param(self, param: &str) -> Self {
         self.with("param", json!(param))
     }
 
+    /// Adds any other field.
     pub(crate) fn with(mut self, field: &str, value: Value) -> Self {
         self.fields.insert(field.to_owned(), value);
         self
@@ -78,6 +82,7 @@ impl ApiError {
         &self.fields
     }
 
+    /// The sentence for people.
     pub(crate) fn message(&self) -> &str {
         self.fields
             .get("message")

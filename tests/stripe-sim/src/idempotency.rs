@@ -19,6 +19,7 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// Of a request with these decoded parameters.
     pub(crate) fn new(method: &str, path: &str, pairs: &[(String, String)]) -> Self {
         let mut pairs = pairs.to_vec();
         pairs.sort();

@@ -13,6 +13,7 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
+    /// Two sources with the same seed give the same ids.
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: 0 }
     }

@@ -42,6 +42,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Adds the newest request.
     pub(crate) fn add(&mut self, request: RecordedRequest) {
         if self.requests.len() == KEPT {
             self.requests.pop_front();

@@ -22,6 +22,7 @@ mod html;
 
 use html::{card_form, confirmation, escape, page};
 
+/// The pages, each at the address that the API gives for it.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/c/pay/{id}", get(checkout).post(pay))

@@ -19,6 +19,7 @@ pub(crate) struct SearchIndex {
 }
 
 impl SearchIndex {
+    /// An empty index that lags by so many seconds.
     pub(crate) fn new(lag_seconds: i64) -> Self {
         Self {
             lag_seconds,
@@ -123,6 +124,7 @@ impl Query {
         }
     }
 
+    /// Whether an object is found.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         if self.any {
             self.clauses.iter().any(|clause| clause.matches(object))

@@ -40,6 +40,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Nothing runs yet.
     pub(crate) fn new(world: World) -> Self {
         Self {
             world: Mutex::new(world),

@@ -46,6 +46,7 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// An account with nothing in it but the webhook endpoints asked for.
     pub(crate) fn new(options: &Options, base_url: &str, seed: u64) -> Self {
         let clock = SimClock::default();
         let mut world = Self {
@@ -82,6 +83,7 @@ impl World {
         }
     }
 
+    /// Whether the accepted key is a live one.
     pub(crate) fn livemode(&self) -> bool {
         self.api_key.contains("_live_")
     }

@@ -39,6 +39,7 @@ pub(crate) struct TestCard {
 }
 
 impl TestCard {
+    /// By which a stored card is known again.
     pub(crate) fn last4(&self) -> &'static str {
         &self.number[self.number.len() - 4..]
     }

@@ -61,6 +61,7 @@ pub(crate) struct Expandable {
 }
 
 impl Expandable {
+    /// A field that holds the id of an object.
     pub(crate) const fn id(field: &'static str) -> Self {
         Self {
             field,
@@ -68,6 +69,7 @@ impl Expandable {
         }
     }
 
+    /// A field that is made when asked for.
     pub(crate) const fn included(field: &'static str, make: fn(&World, &Value) -> Value) -> Self {
         Self {
             field,
@@ -110,14 +112,17 @@ impl Call {
         self.params.get(name)
     }
 
+    /// A parameter that was given as text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_str)
     }
 
+    /// A parameter that was given as a number.
     pub(crate) fn int(&self, name: &str) -> Option<i64> {
         self.get(name).and_then(Value::as_i64)
     }
 
+    /// A parameter that was given as yes or no.
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         self.get(name).and_then(Value::as_bool)
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::doc::Doc;
 
+/// Text as it may stand in markup and in quoted attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -19,6 +20,7 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
+/// A whole page. `title` and `body` are markup already.
 pub(super) fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><meta name=\"viewport\" \

@@ -9,6 +9,7 @@ use crate::objects::common::merge_metadata;
 use crate::objects::{Call, billing, prices, products};
 use crate::world::World;
 
+/// `POST /v1/checkout/sessions`.
 pub(super) fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     let mode = call
         .text("mode")

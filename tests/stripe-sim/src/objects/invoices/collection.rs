@@ -138,6 +138,7 @@ pub(crate) fn settle(world: &mut World, id: &str, verdict: &Verdict) {
     }
 }
 
+/// The money is there, or was paid elsewhere.
 pub(super) fn mark_paid(world: &mut World, id: &str) {
     let now = world.now;
     let invoice = world.change("invoice", id, None, |invoice| {
@@ -181,6 +182,7 @@ pub(crate) fn void(world: &mut World, id: &str) {
     }
 }
 
+/// When the next draft becomes final or the next payment is tried.
 pub(super) fn next(world: &World) -> Option<i64> {
     let pending = world
         .store
@@ -196,6 +198,7 @@ pub(super) fn next(world: &World) -> Option<i64> {
         .min()
 }
 
+/// Tries payments again and makes drafts final, as far as due.
 pub(super) fn fire(world: &mut World) {
     let now = world.now;
     let due = |invoice: &&Value, field: &str| {

@@ -97,6 +97,7 @@ fn set_price(item: &mut Value, price: Value) {
     item.set("price", price);
 }
 
+/// Sets the current period, in Unix seconds.
 pub(super) fn set_period(item: &mut Value, start: i64, end: i64) {
     item.set("current_period_start", start);
     item.set("current_period_end", end);

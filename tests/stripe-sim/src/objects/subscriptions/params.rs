@@ -2,6 +2,7 @@
 
 use crate::params::{Kind, Param, opt, req};
 
+/// Only of creating.
 pub(super) const CREATE: &[Param] = &[
     opt("customer", Kind::Str),
     opt("items[].price", Kind::Str),
@@ -11,6 +12,7 @@ pub(super) const CREATE: &[Param] = &[
     opt("cancel_at", Kind::Int),
 ];
 
+/// Of creating and updating.
 pub(super) const FIELDS: &[Param] = &[
     opt("cancel_at_period_end", Kind::Bool),
     opt(
@@ -44,6 +46,7 @@ pub(super) const FIELDS: &[Param] = &[
 /// What a change does about the rest of the period.
 pub(crate) const PRORATION: &[&str] = &["always_invoice", "create_prorations", "none"];
 
+/// Only of updating.
 pub(super) const UPDATE: &[Param] = &[
     opt("items[].id", Kind::Str),
     opt("items[].deleted", Kind::Bool),
@@ -54,8 +57,10 @@ pub(super) const UPDATE: &[Param] = &[
     opt("description", Kind::Str).clearable(),
 ];
 
+/// Only of canceling.
 pub(super) const CANCEL: &[Param] = &[opt("invoice_now", Kind::Bool), opt("prorate", Kind::Bool)];
 
+/// Why it ends: of updating and canceling.
 pub(super) const DETAILS: &[Param] = &[
     opt("cancellation_details.comment", Kind::Str).clearable(),
     opt(
@@ -74,7 +79,7 @@ pub(super) const DETAILS: &[Param] = &[
     .clearable(),
 ];
 
-pub(super) const STATUSES: &[&str] = &[
+const STATUSES: &[&str] = &[
     "active",
     "all",
     "canceled",
@@ -87,6 +92,7 @@ pub(super) const STATUSES: &[&str] = &[
     "unpaid",
 ];
 
+/// Of the list.
 pub(super) const FILTERS: &[Param] = &[
     opt("customer", Kind::Str),
     opt("price", Kind::Str),

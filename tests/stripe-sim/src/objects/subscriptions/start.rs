@@ -31,6 +31,10 @@ pub(crate) struct Start {
     pub(crate) confirmed: bool,
 }
 
+/// The end of the trial that a request asks for.
+///
+/// # Errors
+/// 400 for a time in the past, or two ways to say it.
 pub(super) fn trial_end(world: &World, call: &Call) -> Result<Option<i64>, ApiError> {
     let at = match (call.int("trial_period_days"), call.get("trial_end")) {
         (Some(_), Some(_)) => {
@@ -57,6 +61,7 @@ pub(super) fn trial_end(world: &World, call: &Call) -> Result<Option<i64>, ApiEr
     }
 }
 
+/// `days_until_due` goes with `send_invoice`, and only with it.
 pub(super) fn check_collection(start: &Start) -> Result<(), ApiError> {
     match (start.collection_method.as_str(), start.days_until_due) {
         ("send_invoice", None) => Err(ApiError::missing_param("days_until_due")),
@@ -68,6 +73,7 @@ pub(super) fn check_collection(start: &Start) -> Result<(), ApiError> {
     }
 }
 
+/// The payment method must be the customer's.
 pub(super) fn check_payment_method(
     world: &World,
     customer: &str,
