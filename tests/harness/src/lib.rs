@@ -6,6 +6,7 @@
 //! with the process that started it. Nothing in here knows what Glyph decides; it must not depend on the
 //! operator or the sidecar, which it runs as programs.
 
+pub mod cargo;
 pub mod cognito;
 pub mod envoy;
 pub mod error;

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 
 pub use settings::Settings;
 
+use crate::cargo;
 use crate::error::{Error, Result};
 use crate::net::{get, start_twice};
 use crate::process::{Process, command, run};
@@ -50,8 +51,8 @@ impl Program {
 pub async fn binaries() -> Result<()> {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     let build = || {
-        let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-        let mut build = command(cargo);
+        let mut build = command(PathBuf::from(cargo::program()));
+        cargo::forget_package(&mut build);
         build
             .current_dir(workspace_root())
             .args(["build", "--quiet"]);

@@ -1,6 +1,8 @@
 //! `cargo demo`: gets the real parts, starts all of Glyph and walks the main job, saying each step as it
 //! happens. Ends with 0, or with 1 and a sentence when a step differs from what is promised.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use glyph_e2e::{arguments, demo};
 
@@ -15,7 +17,7 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse_from(arguments::of_this_process());
-    demo::run(arguments.stay).await
+    arguments::exit_code(demo::run(arguments.stay).await.map(|()| true))
 }

@@ -20,15 +20,10 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let report = Arguments::parse_from(arguments::of_this_process())
-        .measure
-        .take()
-        .await?;
-    print!("{}", report.text());
-    Ok(if report.broken.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(arguments::of_this_process());
+    arguments::exit_code(arguments.measure.take().await.map(|report| {
+        print!("{}", report.text());
+        report.broken.is_empty()
+    }))
 }

@@ -1,8 +1,9 @@
 //! One step: a cargo command, its output on the terminal as it comes.
 
-use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
+
+use glyph_harness::cargo;
 
 use super::tally::Tally;
 
@@ -37,8 +38,8 @@ impl Step {
 
     /// Runs the command, passing its standard output on line by line.
     fn stream(&self, mut each: impl FnMut(&str)) -> io::Result<ExitStatus> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-        let mut cargo = Command::new(cargo);
+        let mut cargo = Command::new(cargo::program());
+        cargo::forget_package(&mut cargo);
         cargo
             .args(self.args)
             .current_dir(glyph_harness::workspace_root())
