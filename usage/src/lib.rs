@@ -5,15 +5,19 @@
 //! do when the counters are not available (refuse, or allow a stated budget) is the caller's policy, not decided here.
 //! Redis' own types stop at the module `redis`.
 
+#[cfg(feature = "redis")]
 mod breaker;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "redis")]
 mod high_water;
 mod memory;
+#[cfg(feature = "redis")]
 mod redis;
 mod spend;
 
 pub use memory::MemoryCounters;
+#[cfg(feature = "redis")]
 pub use redis::{DEFAULT_DEADLINE, EvictingRedis, InvalidUrl, RedisCounters};
 pub use spend::{
     Counters, CountersError, Decision, MAX_BURST, MAX_COUNT, MAX_REQUESTS_PER_SECOND, Outcome,

@@ -2,6 +2,13 @@
 //!
 //! The resources are written as the operator would leave them, so these tests need no operator and no Stripe.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    reason = "clippy takes only the test functions themselves for tests, not what they stand on"
+)]
+
 mod decisions;
 mod hygiene;
 mod outages;

@@ -3,17 +3,27 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use clap::Parser as _;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
+use glyph_authz::gate::Gate;
+use glyph_authz::{Settings, server};
+use glyph_authz_core::index::{Change, Kind};
+use glyph_crds::api_key_format::Peppers;
 use glyph_harness::Result;
+use glyph_runtime::clock::SystemClock;
+use glyph_usage::{Counters, CountersError, Outcome, Period, Spend};
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Endpoint;
 
-use crate::stage::{Stage, secret};
+use crate::stage::{Stage, hash_of, secret};
 
 pub fn with_key(key: &str) -> CheckRequest {
     let headers = HashMap::from([("x-api-key".to_owned(), key.to_owned())]);
@@ -93,4 +103,66 @@ async fn whatever_is_asked_the_answer_is_a_whole_verdict_or_an_error_of_grpc() -
         Some(HttpResponse::OkResponse(_))
     ));
     Ok(())
+}
+
+/// Counters with a fault in them.
+struct Faulty;
+
+impl Counters for Faulty {
+    async fn spend(&self, _: &Spend<'_>) -> Result<Outcome, CountersError> {
+        panic!("on purpose")
+    }
+
+    async fn used(&self, _: &str, _: Period) -> Result<u64, CountersError> {
+        panic!("on purpose")
+    }
+}
+
+/// A gate that knows one key, in memory.
+fn faulty_gate(key: &str) -> Gate<Faulty, SystemClock> {
+    let peppers = format!("1:{}", "BwcH".repeat(10) + "Bwc=");
+    let hashes = json!([{"value": hash_of(&peppers, key), "pepperVersion": 1}]);
+    let settings = Settings::parse_from(["glyph-authz"]);
+    let peppers = Peppers::parse(&peppers).unwrap();
+    let gate = Gate::new(&settings, &[None], peppers, Faulty, SystemClock);
+    let object = |name: &str, spec, status| {
+        let metadata = json!({"namespace": "shop", "name": name, "uid": name});
+        let object = json!({"metadata": metadata, "spec": spec, "status": status});
+        Change::Listed(serde_json::from_value(object).unwrap())
+    };
+    for kind in Kind::ALL {
+        gate.update(kind, &None, Change::ListBegins);
+        let listed = match kind {
+            Kind::Tier => object("free", json!({"displayName": "Free"}), json!({})),
+            Kind::Customer => object("ada", json!({"email": "ada@example.com"}), json!({})),
+            Kind::Key => object(
+                "laptop",
+                json!({"customerRef": {"name": "ada"}}),
+                json!({"keyId": "id", "hashes": hashes}),
+            ),
+            Kind::Subscription => Change::ListEnds,
+        };
+        assert_eq!(gate.update(kind, &None, listed).malformed, None);
+        gate.update(kind, &None, Change::ListEnds);
+    }
+    gate
+}
+
+#[tokio::test]
+async fn a_panic_in_a_check_is_an_error_of_grpc_and_the_next_check_is_answered() {
+    let key = secret("laptop");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server::serve(
+        listener,
+        Arc::new(faulty_gate(&key)),
+        stop.clone(),
+    ));
+    let failed = check(address, with_key(&key)).await.unwrap_err();
+    assert_eq!(failed.code(), tonic::Code::Internal);
+    let next = check(address, with_key(&secret("unknown"))).await.unwrap();
+    assert_eq!(denial(next), (401, "invalid_credential".to_owned()));
+    stop.cancel();
+    serving.await.unwrap().unwrap();
 }
