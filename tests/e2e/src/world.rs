@@ -167,6 +167,8 @@ impl Gateway {
         let settings = settings
             .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
             .set("GLYPH_LOG", log);
+        // The default of 20 ms is for production; here a whole cluster, and often a compiler, share two cores.
+        let settings = settings.set("GLYPH_REDIS_DEADLINE", "200");
         let sidecar = Service::start(Program::Authz, settings).await?;
         let endpoints = [
             (envoy_ports::SIDECAR, sidecar.address()),

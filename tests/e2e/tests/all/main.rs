@@ -2,7 +2,6 @@
 //! each has a namespace, a Stripe, a Redis and programs of its own.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-mod gateway;
 mod outages;
 mod people;
 mod quota;
