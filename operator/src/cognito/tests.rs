@@ -237,3 +237,12 @@ async fn the_secret_access_key_stands_in_no_log_line_at_trace() {
         .collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
+
+#[tokio::test]
+async fn without_access_keys_the_setting_is_named() {
+    let environment = |name: &str| (name == USER_POOL).then(|| "eu-central-1_pool".to_owned());
+    let credentials = Credentials::with_environment(&CredentialArgs::default(), environment);
+    let identity = CognitoIdentity::new(credentials.unwrap());
+    let error = identity.user("ada").await.unwrap_err();
+    assert_eq!(error.class, FailureClass::Credential("AWS_ACCESS_KEY_ID"));
+}

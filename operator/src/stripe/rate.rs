@@ -24,11 +24,12 @@ impl RateLimit {
         }
     }
 
-    /// Takes the next slot and says when it is; `Err` with the wait when it lies past `latest`, and takes none.
+    /// Takes the next slot and says when it is; `Err` with the wait when it lies past `latest`, and takes none. A slot
+    /// that is free now is given, however late it is.
     pub(super) fn reserve(&self, now: Instant, latest: Instant) -> Result<Instant, Duration> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = (*next).max(now - (BURST - self.interval));
-        if slot > latest {
+        if slot > now && slot > latest {
             return Err(slot - now);
         }
         *next = slot + self.interval;
@@ -71,5 +72,7 @@ mod tests {
         assert_eq!(rate.reserve(now, now), Ok(now));
         assert_eq!(rate.reserve(now, now), Err(Duration::from_secs(1)));
         assert_eq!(rate.reserve(now, now), Err(Duration::from_secs(1)));
+        let later = now + MINUTE;
+        assert_eq!(rate.reserve(later, now), Ok(later));
     }
 }

@@ -3,13 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use glyph_crds::common::Interval;
-use glyph_operator_core::billing::Collection;
+use glyph_operator_core::billing::{
+    CheckoutParams, CheckoutState, Collection, Customer, CustomerParams, FailureClass, Owner,
+    Price, PriceParams, ProductParams, SubscriptionParams,
+};
 use glyph_runtime::credentials::CredentialArgs;
 use glyph_stripe_sim::{Options, StripeSim};
 
 use super::client::Deadlines;
 use super::*;
+use crate::ports::Billing;
 
+mod conformance;
 mod faults;
 mod objects;
 

@@ -158,9 +158,9 @@ async fn a_stripe_that_hangs_is_given_up_at_the_deadline() {
     };
     let world = World::at(sim, &base, deadlines);
     let started = Instant::now();
-    let error = create_with(&world, FaultKind::Latency { ms: 60_000 }, 100)
-        .await
-        .unwrap_err();
+    let hang = Fault::new(FaultKind::Latency { ms: 60_000 }).on("GET", "/v1/customers/*");
+    world.sim.control().add_fault(hang);
+    let error = world.stripe.customer("cus_1").await.unwrap_err();
     assert_eq!(error.class, FailureClass::Transient);
     assert!(
         started.elapsed() < Duration::from_secs(10),
@@ -169,7 +169,7 @@ async fn a_stripe_that_hangs_is_given_up_at_the_deadline() {
     );
     assert_eq!(
         error.to_string(),
-        "failed to create the Stripe customer: Stripe did not answer in time"
+        "failed to read the Stripe customer: Stripe did not answer in time"
     );
 }
 
