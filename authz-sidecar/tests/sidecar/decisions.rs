@@ -4,7 +4,7 @@ use glyph_harness::{Program, Result, Service};
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, answer, code, now, secret, settings};
+use crate::stage::{Stage, answer, code, now, secret, settings, variant};
 
 #[tokio::test]
 async fn a_good_key_passes_in_either_header_and_upstream_learns_who_asks_and_not_the_key()
@@ -267,5 +267,40 @@ async fn two_sidecars_admit_the_quota_once() -> Result<()> {
     let (one, two) = futures::join!(through(stage.envoy.url()), through(second_envoy.url()));
     assert_eq!(one + two, 19, "one was used before");
     assert_eq!(stage.upstream.requests(), 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_route_takes_of_the_quota_what_the_example_says_it_costs() -> Result<()> {
+    let costly = variant("costly", |text| {
+        let shown = |line: &str| {
+            let said = line
+                .trim_start()
+                .strip_prefix('#')
+                .map(str::trim_start)
+                .unwrap_or_default();
+            let wanted = [
+                "typed_per_filter_config:",
+                "envoy.filters.http.ext_authz:",
+                "\"@type\"",
+                "check_settings:",
+            ];
+            let shown = wanted.iter().any(|wanted| said.starts_with(wanted));
+            if shown {
+                line.replacen("# ", "", 1)
+            } else {
+                line.to_owned()
+            }
+        };
+        text.lines().map(|line| shown(line) + "\n").collect()
+    });
+    let stage = Stage::set_behind(costly, |settings| settings).await?;
+    let key = stage.world.key("laptop", "ada", json!({})).await;
+    let first = stage.until(&key, 200).await;
+    assert_eq!(remaining(&first.header("ratelimit")), 95);
+    assert_eq!(
+        remaining(&stage.with_key(&key).await.header("ratelimit")),
+        90
+    );
     Ok(())
 }

@@ -6,33 +6,30 @@ use glyph_harness::Result;
 use http::header::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, answer, code, example};
+use crate::stage::{Stage, answer, code, variant};
 
 /// The example without Envoy's own guards, as somebody may write it: the sidecar's have to do.
 fn unguarded(raw_headers: bool) -> PathBuf {
-    let text = std::fs::read_to_string(example()).unwrap();
-    let (before, rest) = text
-        .split_once("                early_header_mutation_extensions:\n")
-        .unwrap();
-    let (_, after) = rest.split_once("                http_filters:\n").unwrap();
-    let open = format!("{before}                http_filters:\n{after}")
-        .replace(
-            "headers_with_underscores_action: REJECT_REQUEST",
-            "headers_with_underscores_action: ALLOW",
-        )
-        .replace(
-            "encode_raw_headers: true",
-            &format!("encode_raw_headers: {raw_headers}"),
+    variant(&format!("unguarded-{raw_headers}"), |text| {
+        let (before, rest) = text
+            .split_once("                early_header_mutation_extensions:\n")
+            .unwrap();
+        let (_, after) = rest.split_once("                http_filters:\n").unwrap();
+        let underscores = "headers_with_underscores_action: ";
+        assert!(
+            before.contains(&format!("{underscores}REJECT_REQUEST"))
+                && after.contains("encode_raw_headers: true")
         );
-    assert!(
-        !open.contains("early_header_mutation") && !open.contains("underscores_action: REJECT")
-    );
-    let file = std::env::temp_dir().join(format!(
-        "glyph-unguarded-{}-{raw_headers}.yaml",
-        std::process::id()
-    ));
-    std::fs::write(&file, open).unwrap();
-    file
+        format!("{before}                http_filters:\n{after}")
+            .replace(
+                &format!("{underscores}REJECT_REQUEST"),
+                &format!("{underscores}ALLOW"),
+            )
+            .replace(
+                "encode_raw_headers: true",
+                &format!("encode_raw_headers: {raw_headers}"),
+            )
+    })
 }
 
 #[tokio::test]

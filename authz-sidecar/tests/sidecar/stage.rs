@@ -98,6 +98,16 @@ pub fn example() -> PathBuf {
     glyph_harness::workspace_root().join("examples/envoy/envoy.yaml")
 }
 
+/// That file, edited; `name` tells the variant from others.
+pub fn variant(name: &str, edit: impl FnOnce(&str) -> String) -> PathBuf {
+    let text = std::fs::read_to_string(example()).unwrap();
+    let edited = edit(&text);
+    assert_ne!(edited, text, "the edit must find what it edits");
+    let file = std::env::temp_dir().join(format!("glyph-{name}-{}.yaml", std::process::id()));
+    std::fs::write(&file, edited).unwrap();
+    file
+}
+
 /// Says where what stands in that file really is.
 pub fn config(file: PathBuf, sidecar: &Service, upstream: &Upstream) -> EnvoyConfig {
     let endpoints = BTreeMap::from([(9000, sidecar.address()), (8080, upstream.address())]);
