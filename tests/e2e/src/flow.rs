@@ -6,7 +6,7 @@ mod end;
 use std::fmt;
 
 use anyhow::{Result, bail};
-use glyph_crds::{ApiKey, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{ApiKey, GlyphCustomer, Subscription, SubscriptionState, Tier};
 use glyph_harness::poll_until;
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ impl Flow {
             .map(drop)
     }
 
-    /// What the customer does when there is something to do: pays, once a link is there. True once done.
+    /// What the customer does when there is something to do: pays, once a link is there. True once paid.
     ///
     /// # Errors
     /// When the subscription cannot be read, or the page does not take the card.
@@ -82,8 +82,9 @@ impl Flow {
             .api::<Subscription>()
             .get(SUBSCRIPTION)
             .await?;
-        let Some(link) = subscription.status.and_then(|status| status.checkout_url) else {
-            return Ok(false);
+        let status = subscription.status.unwrap_or_default();
+        let Some(link) = status.checkout_url else {
+            return Ok(status.state == Some(SubscriptionState::Active));
         };
         checkout::pay(&link, checkout::CARD_THAT_PAYS)
             .await

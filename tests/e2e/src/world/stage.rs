@@ -19,8 +19,8 @@ use tokio::sync::OnceCell;
 use super::Secrets;
 use crate::resources;
 
-/// How long the operator may take for anything, far above what it takes.
-pub const SOON: Duration = Duration::from_secs(30);
+/// How long anything may take, far above what it takes; after an outage, watches come back within half of it.
+pub const SOON: Duration = Duration::from_secs(60);
 /// The field of a key's Secret.
 pub const KEY_FIELD: &str = "GLYPH_API_KEY";
 
