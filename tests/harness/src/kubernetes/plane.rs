@@ -96,7 +96,15 @@ impl ControlPlane {
             "-f",
             &kinds,
         ];
-        self.kubectl(&wait).await?.ok().map(drop)
+        self.kubectl(&wait).await?.ok()?;
+        // kubectl remembers for hours what kinds there are, and does not look again for a category.
+        let remembered = self.home.join(".kube/cache/discovery");
+        match std::fs::remove_dir_all(&remembered) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(format!("remove {}", remembered.display()))(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A fresh namespace, `prefix-` and some random letters.
