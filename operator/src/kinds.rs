@@ -4,6 +4,8 @@ use glyph_crds::{ApiKey, CreditGrant, CreditPack, GlyphCustomer, Subscription, T
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 
+use serde_json::{Value, json};
+
 use crate::watches::{Guarded, Kind, Stores, Wake, Watched, select, wake};
 
 impl Watched for Tier {
@@ -11,6 +13,12 @@ impl Watched for Tier {
 
     fn store(stores: &Stores) -> &Store<Guarded<Self>> {
         &stores.tiers
+    }
+
+    /// Not how many subscribe: each new one would wake all the others.
+    fn shown(&self) -> Value {
+        let price = self.status.as_ref().map(|status| &status.stripe_price_id);
+        json!([self.spec, price])
     }
 
     /// Its subscriptions, and the keys that wait for a tier.
@@ -48,6 +56,16 @@ impl Watched for GlyphCustomer {
         &stores.customers
     }
 
+    /// Not its tier or credits, which follow from its dependents.
+    fn shown(&self) -> Value {
+        let status = self.status.as_ref();
+        json!([
+            self.spec,
+            status.map(|status| &status.stripe_customer_id),
+            crate::controllers::subscription::is_drifted(self),
+        ])
+    }
+
     /// Its subscriptions, keys and grants; and whoever was refused for claiming the same.
     fn dependents(&self, stores: &Stores) -> Vec<Wake> {
         let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
@@ -82,7 +100,7 @@ impl Watched for Subscription {
         &stores.subscriptions
     }
 
-    /// Its customer, that customer's keys and other subscriptions.
+    /// Its customer, that customer's keys and other subscriptions, and the tier that counts it.
     fn dependents(&self, stores: &Stores) -> Vec<Wake> {
         let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
         let customer = &self.spec.customer_ref;
@@ -97,7 +115,10 @@ impl Watched for Subscription {
             namespace.clone(),
             customer.name.clone(),
         );
+        let billed = self.status.as_ref().and_then(|status| status.tier.clone());
+        let tier = billed.map(|tier| Wake::One(Kind::Tier, namespace.clone(), tier));
         std::iter::once(customer)
+            .chain(tier)
             .chain(others.iter().map(wake))
             .chain(keys.iter().map(wake))
             .collect()

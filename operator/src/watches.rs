@@ -19,6 +19,7 @@ use kube::runtime::{WatchStreamExt, reflector::store::Writer, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +72,13 @@ pub trait Watched:
     const KIND: Kind;
     /// Where it is kept.
     fn store(stores: &Stores) -> &Store<Guarded<Self>>;
-    /// Whom a change of it concerns.
+    /// What its dependents go by.
+    fn shown(&self) -> Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        value["metadata"] = Value::Null;
+        value
+    }
+    /// Whom a change of that concerns.
     fn dependents(&self, _stores: &Stores) -> Vec<Wake> {
         Vec::new()
     }
@@ -390,10 +397,8 @@ fn own_mark<K: Watched>(object: &Guarded<K>) -> u64 {
 fn shown_mark<K: Watched>(object: &Guarded<K>) -> u64 {
     match &object.0 {
         Ok(object) => {
-            let mut value = serde_json::to_value(object).unwrap_or_default();
             let deleting = object.meta().deletion_timestamp.is_some();
-            value["metadata"] = serde_json::json!([object.meta().uid, deleting]);
-            hash(&value.to_string())
+            hash(&(object.uid(), deleting, object.shown().to_string()))
         }
         Err(error) => hash(&error.error),
     }

@@ -8,6 +8,7 @@ use glyph_operator_core::billing::{
 };
 use glyph_operator_core::subscription::{self, Action, BilledTier, Observed, Payer, Plan, current};
 use glyph_operator_core::{Meta, Next, Settled};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use crate::failure::Failure;
@@ -201,17 +202,20 @@ fn other_in_charge<B, I>(
     (first.uid() != object.uid()).then(|| first.name_any())
 }
 
+/// Whether a customer's external object was changed behind our back.
+pub fn is_drifted(customer: &GlyphCustomer) -> bool {
+    customer.status.as_ref().is_some_and(|status| {
+        let drifted = |c: &Condition| c.type_ == DRIFTED && c.status == "True";
+        status.conditions.iter().any(drifted)
+    })
+}
+
 fn payer(customer: Option<&GlyphCustomer>) -> Payer {
     let Some(customer) = customer.filter(|c| c.metadata.deletion_timestamp.is_none()) else {
         return Payer::Missing;
     };
+    let drifted = is_drifted(customer);
     let status = customer.status.as_ref();
-    let drifted = status.is_some_and(|status| {
-        status
-            .conditions
-            .iter()
-            .any(|c| c.type_ == DRIFTED && c.status == "True")
-    });
     match status.and_then(|status| status.stripe_customer_id.clone()) {
         Some(id) if !drifted => Payer::Ready(id),
         Some(_) | None => Payer::NotReady,

@@ -53,13 +53,22 @@ fn a_resource_is_woken_by_its_spec_its_deletion_and_stripes_events_and_not_by_it
     assert_eq!(seen(json!({})), [own(), dependent()]);
     assert_eq!(seen(json!({})), []);
     assert_eq!(seen(json!({"/metadata/resourceVersion": "7"})), []);
-    assert_eq!(seen(json!({"/status/tier": "starter"})), [dependent()]);
+    assert_eq!(seen(json!({"/status/tier": "starter"})), []);
+    let made = json!("cus_1");
     assert_eq!(
-        seen(json!({"/status/tier": "starter", "/metadata/generation": 2})),
+        seen(json!({"/status/stripeCustomerId": made})),
+        [dependent()]
+    );
+    assert_eq!(
+        seen(json!({"/status/stripeCustomerId": made, "/metadata/generation": 2})),
         [own()]
     );
     let event = json!({"glyphapi.ai/stripe-event": "evt_1"});
-    let changes = json!({"/status/tier": "starter", "/metadata/generation": 2, "/metadata/annotations": event});
+    let changes = json!({
+        "/status/stripeCustomerId": made,
+        "/metadata/generation": 2,
+        "/metadata/annotations": event,
+    });
     assert_eq!(seen(changes.clone()), [own()]);
     let mut deleted = changes;
     deleted["/metadata/deletionTimestamp"] = json!("2026-01-01T00:00:00Z");

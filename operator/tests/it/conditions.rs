@@ -73,11 +73,7 @@ async fn of_two_resources_with_one_address_the_older_wins_and_the_other_takes_ov
     stage
         .condition::<GlyphCustomer>("first", "Ready", "True", "Linked")
         .await;
-    // Creation times are whole seconds; a younger resource of the same second would be judged by its UID.
-    stage
-        .condition::<GlyphCustomer>("first", "Synced", "True", "InSync")
-        .await;
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    stage.next_second("first").await;
     stage.create::<GlyphCustomer>("second", spec).await;
     let message = stage
         .condition::<GlyphCustomer>("second", "Stalled", "True", "Conflict")

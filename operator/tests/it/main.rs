@@ -1,6 +1,12 @@
 //! The operator as a program, on a real API server, a real Cognito protocol and the strict Stripe simulator.
 //! Tests are named after what they show; CASES' numbers stand beside them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of it is tests, also what they share"
+)]
+
 mod stage;
 
 mod conditions;

@@ -122,12 +122,16 @@ async fn a_crash_and_a_day_later_the_customer_is_found_by_looking() {
     stage.stripe.control().set_search_lag(100 * 3600);
     let mut status = stage.get::<GlyphCustomer>("ada").await.status.unwrap();
     let started = &mut status.intent.as_mut().unwrap().started_at;
-    started.0 = started.0 - jiff::SignedDuration::from_hours(25);
-    let patch = Patch::Merge(json!({"status": {"intent": status.intent}}));
+    started.0 -= jiff::SignedDuration::from_hours(25);
+    let patch = Patch::Apply(json!({
+        "apiVersion": "glyphapi.ai/v1alpha1",
+        "kind": "GlyphCustomer",
+        "status": status,
+    }));
     let api = stage.namespace.api::<GlyphCustomer>();
-    api.patch_status("ada", &PatchParams::default(), &patch)
-        .await
-        .unwrap();
+    // In the controller's name: it is its own write, a day ago.
+    let params = PatchParams::apply("glyph-customer-controller").force();
+    api.patch_status("ada", &params, &patch).await.unwrap();
     operator.start_again().await.unwrap();
     linked(&stage, "ada").await;
     assert_eq!(stage.ever("customer"), 1);

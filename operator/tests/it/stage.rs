@@ -96,6 +96,7 @@ impl Stage {
             .set("STRIPE_MAX_REQUESTS_PER_SECOND", "500")
             .set("GLYPH_LISTEN", self.webhooks.to_string())
             .set("GLYPH_LEASE_DURATION", "2")
+            .set("GLYPH_LOG", "info,glyph_operator=debug")
     }
 
     pub async fn operator(&self) -> Service {
@@ -155,6 +156,23 @@ impl Stage {
     pub async fn key(&self, name: &str, customer: &str) -> ApiKey {
         self.create(name, json!({"customerRef": {"name": customer}}))
             .await
+    }
+
+    /// Waits until a customer made now is younger than this one: creation times are whole seconds.
+    pub async fn next_second(&self, name: &str) {
+        let first = self.get::<GlyphCustomer>(name).await;
+        let api = self.namespace.api::<GlyphCustomer>();
+        let spec = serde_json::from_value(json!({"email": "later@example.com"})).unwrap();
+        let later = GlyphCustomer::new("later", spec);
+        let tried = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        let younger = async || {
+            let made = api.create(&tried, &later).await.ok()?;
+            (made.metadata.creation_timestamp > first.metadata.creation_timestamp).then_some(())
+        };
+        poll_until("the next second", SOON, younger).await.unwrap();
     }
 
     pub async fn patch<K: Kind>(&self, name: &str, spec: Value) -> K {

@@ -39,7 +39,6 @@ fn ada(cognito: bool, policy: &str) -> GlyphCustomerSpec {
 struct World {
     customer: Option<Customer>,
     user: Option<User>,
-    users_known: bool,
     status: GlyphCustomerStatus,
     finalized: bool,
     made_user: bool,
