@@ -23,6 +23,10 @@ use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+mod patience;
+
+use patience::Patience;
+
 /// Annotation that the webhook receiver puts on a resource: the id of the last Stripe event about it.
 pub const STRIPE_EVENT: &str = "glyphapi.ai/stripe-event";
 /// Wakes that a busy controller may be behind; past that, it looks at everything.
@@ -246,7 +250,7 @@ impl Follower {
         };
         let mut events = pin!(
             watcher(api, Config::default())
-                .default_backoff()
+                .backoff(Patience::default())
                 .take_until(self.stop.cancelled())
         );
         let mut marks = Marks::default();
