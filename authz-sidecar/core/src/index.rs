@@ -93,11 +93,12 @@ impl Kind {
 /// What one watch covers: a namespace, or all (`None`).
 pub type Scope = Option<Arc<str>>;
 
-/// What a watch tells.
+/// What a watch tells. While a list is read, changes since the moment that the list is of may come in between: they
+/// are newer than anything listed.
 pub enum Change {
     /// All objects follow, each as [`Change::Listed`]. What is known stays in force meanwhile.
     ListBegins,
-    /// An object, as it is now.
+    /// An object, as it was at the moment that the list is of.
     Listed(DynamicObject),
     /// All have been listed: what was not is gone.
     ListEnds,

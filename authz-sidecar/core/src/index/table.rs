@@ -30,7 +30,7 @@ pub(super) trait Entry: PartialEq + Sized {
 pub(super) struct Table<E: Entry> {
     entries: HashMap<ObjectName, E>,
     claims: HashMap<E::Claim, Vec<ObjectName>>,
-    /// What has been listed so far, by the watches that are listing.
+    /// What has been listed, or has changed meanwhile, by the watches that are listing.
     listing: HashMap<Scope, HashSet<ObjectName>>,
     /// The watches that have not listed all yet.
     unsynced: HashSet<Scope>,
@@ -70,21 +70,35 @@ impl<E: Entry> Table<E> {
                 Updated::default()
             }
             Change::Listed(object) => {
-                if let Some(listed) = self.listing.get_mut(scope) {
-                    listed.insert(name_of(&object));
+                if self.settle(scope, &object) {
+                    self.apply(object)
+                } else {
+                    Updated::default()
                 }
-                self.apply(object)
             }
             Change::ListEnds => Updated {
                 changed: self.end_list(scope),
                 malformed: None,
             },
-            Change::Applied(object) => self.apply(object),
-            Change::Deleted(object) => Updated {
-                changed: self.set(name_of(&object), None),
-                malformed: None,
-            },
+            Change::Applied(object) => {
+                self.settle(scope, &object);
+                self.apply(object)
+            }
+            Change::Deleted(object) => {
+                self.settle(scope, &object);
+                Updated {
+                    changed: self.set(name_of(&object), None),
+                    malformed: None,
+                }
+            }
         }
+    }
+
+    /// Notes, while a list is read, that `object` need not be looked for in it any more: it was listed, or it changed
+    /// since the moment that the list is of. False when that had been noted before.
+    fn settle(&mut self, scope: &Scope, object: &DynamicObject) -> bool {
+        let listing = self.listing.get_mut(scope);
+        listing.is_none_or(|settled| settled.insert(name_of(object)))
     }
 
     fn apply(&mut self, object: DynamicObject) -> Updated {
@@ -106,9 +120,9 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// What was not listed is gone. An end without a beginning is no list, and nothing is known to be gone.
+    /// What was neither listed nor changed meanwhile is gone. An end without a beginning is no list, and nothing is known to be gone.
     fn end_list(&mut self, scope: &Scope) -> bool {
-        let Some(listed) = self.listing.remove(scope) else {
+        let Some(settled) = self.listing.remove(scope) else {
             return false;
         };
         let in_scope = |name: &ObjectName| {
@@ -119,7 +133,7 @@ impl<E: Entry> Table<E> {
         let gone: Vec<_> = self
             .entries
             .keys()
-            .filter(|name| in_scope(name) && !listed.contains(*name))
+            .filter(|name| in_scope(name) && !settled.contains(*name))
             .cloned()
             .collect();
         let synced = self.unsynced.remove(scope);

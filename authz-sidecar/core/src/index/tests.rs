@@ -216,6 +216,49 @@ fn during_a_relist_what_is_known_stays_what_is_listed_counts_and_what_is_not_goe
 }
 
 #[test]
+fn what_changes_during_a_relist_is_in_force_at_once_and_the_older_list_does_not_undo_it() {
+    let mut world = World::usual();
+    world.apply(Kind::Key, key("server", "ada", OTHER, json!({})));
+    let index = &mut world.index;
+    let laptop = |more| key("laptop", "ada", KEY, more);
+    let server = || key("server", "ada", OTHER, json!({}));
+    let revoked = |index: &Index| {
+        let peppers = peppers();
+        let (key, _) = index
+            .key(peppers.newest(), &peppers.newest().hash(KEY))
+            .unwrap();
+        key.revoked
+    };
+    index.update(Kind::Key, &None, Change::ListBegins);
+    let revoking = laptop(json!({"spec": {"revoked": true}}));
+    index.update(Kind::Key, &None, Change::Applied(revoking));
+    index.update(Kind::Key, &None, Change::Deleted(server()));
+    assert!(
+        revoked(index) && !knows(index, OTHER),
+        "before the list has ended"
+    );
+    index.update(Kind::Key, &None, Change::Listed(laptop(json!({}))));
+    index.update(Kind::Key, &None, Change::Listed(server()));
+    assert!(revoked(index) && !knows(index, OTHER), "the list is older");
+    index.update(Kind::Key, &None, Change::ListEnds);
+    assert!(revoked(index) && !knows(index, OTHER));
+}
+
+#[test]
+fn what_is_made_during_a_relist_is_not_gone_at_its_end() {
+    let mut world = World::empty();
+    let index = &mut world.index;
+    index.update(Kind::Key, &None, Change::ListBegins);
+    index.update(
+        Kind::Key,
+        &None,
+        Change::Applied(key("new", "ada", KEY, json!({}))),
+    );
+    index.update(Kind::Key, &None, Change::ListEnds);
+    assert!(knows(index, KEY));
+}
+
+#[test]
 fn a_relist_that_begins_anew_forgets_what_the_first_had_listed() {
     let mut world = World::usual();
     let index = &mut world.index;
