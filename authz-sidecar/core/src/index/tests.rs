@@ -306,9 +306,19 @@ fn a_customer_or_key_that_is_being_deleted_is_gone_already() {
 /// One thing that may happen to one of three keys; secrets are shared, so that claims collide.
 #[derive(Clone, Debug)]
 enum Step {
-    Apply { name: u8, secret: u8, broken: bool },
-    Delete { name: u8 },
-    Relist { names: Vec<u8> },
+    Apply {
+        name: u8,
+        secret: u8,
+        broken: bool,
+    },
+    Delete {
+        name: u8,
+    },
+    /// The keys that the list has (what else was known is gone), and what happens before it is read.
+    Relist {
+        kept: Vec<u8>,
+        meanwhile: Vec<(u8, Option<u8>)>,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -319,7 +329,11 @@ fn step() -> impl Strategy<Value = Step> {
             broken
         }),
         (0..3_u8).prop_map(|name| Step::Delete { name }),
-        prop::collection::vec(0..3_u8, 0..3).prop_map(|names| Step::Relist { names }),
+        (
+            prop::collection::vec(0..3_u8, 0..3),
+            prop::collection::vec((0..3_u8, prop::option::of(0..2_u8)), 0..3),
+        )
+            .prop_map(|(kept, meanwhile)| Step::Relist { kept, meanwhile }),
     ]
 }
 
@@ -347,11 +361,23 @@ proptest! {
                     world.index.update(Kind::Key, &None, Change::Deleted(gone));
                     model.remove(&name);
                 }
-                Step::Relist { names } => {
+                Step::Relist { kept, meanwhile } => {
                     world.index.update(Kind::Key, &None, Change::ListBegins);
-                    model.retain(|name, _| names.contains(name));
-                    for (name, secret) in &model {
-                        world.index.update(Kind::Key, &None, Change::Listed(named(*name, *secret)));
+                    model.retain(|name, _| kept.contains(name));
+                    let listed = model.clone();
+                    for (name, secret) in meanwhile {
+                        let change = match secret {
+                            Some(secret) => Change::Applied(named(name, secret)),
+                            None => Change::Deleted(named(name, 0)),
+                        };
+                        world.index.update(Kind::Key, &None, change);
+                        match secret {
+                            Some(secret) => model.insert(name, secret),
+                            None => model.remove(&name),
+                        };
+                    }
+                    for (name, secret) in listed {
+                        world.index.update(Kind::Key, &None, Change::Listed(named(name, secret)));
                     }
                     world.index.update(Kind::Key, &None, Change::ListEnds);
                 }
