@@ -17,6 +17,8 @@ use crate::world::{Wanted, World};
 pub async fn run(stay: bool) -> Result<()> {
     let mut story = Story::aloud();
     story.show("Glyph, on real parts: Kubernetes, Envoy and Redis themselves; Stripe and Cognito are simulated.");
+    tokio::try_join!(glyph_harness::get_all(), glyph_harness::service::binaries())?;
+    story.tell("every part is at hand");
     let plane = ControlPlane::shared().await?;
     story.tell(&format!(
         "Kubernetes {} runs, and knows Glyph's kinds",
@@ -36,9 +38,9 @@ pub async fn run(stay: bool) -> Result<()> {
     let seen = plane.kubectl(&["get", "glyph", "-A"]).await?.ok()?;
     story.tell("kubectl get glyph -A");
     story.show(&seen);
+    story.tell("all of it works");
     if stay {
         stay::until_interrupted(&world, &mut story).await?;
     }
-    story.tell("all of it works");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `cargo verify`: everything that must hold, in one command. It gets the real parts, then checks format,
-//! clippy, generated files, all tests and the demo, and closes with `N passed, M failed` on a line of its own,
-//! which counts tests and steps. It ends non-zero when anything failed; a step that fails does not keep the
-//! later ones from running.
+//! clippy, generated files, all tests, the demo and the measures, and closes with `N passed, M failed` on a
+//! line of its own, which counts tests and steps. It ends non-zero when anything failed; a step that fails does
+//! not keep the later ones from running.
 #![allow(
     clippy::print_stdout,
     reason = "a program speaks on its standard output"
@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 8] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -48,6 +48,21 @@ const STEPS: [Step; 5] = [
     Step {
         name: "demo",
         args: &["demo"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure exact",
+        args: &["measure", "exact"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure latency",
+        args: &["measure", "latency"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure kill",
+        args: &["measure", "kill"],
         counts_tests: false,
     },
 ];
