@@ -132,6 +132,13 @@ pub trait Billing: Send + Sync + 'static {
         id: &str,
         cancel: bool,
     ) -> impl Future<Output = CallResult<StripeSubscription>> + Send;
+    /// Moves a subscription's item to another price; Stripe prorates.
+    fn set_price(
+        &self,
+        id: &str,
+        item: &str,
+        price: &str,
+    ) -> impl Future<Output = CallResult<StripeSubscription>> + Send;
     /// Ends a subscription now; one already ended is no error.
     fn cancel_subscription(&self, id: &str) -> impl Future<Output = CallResult<()>> + Send;
 }

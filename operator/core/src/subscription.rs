@@ -6,7 +6,9 @@
 mod status;
 
 use glyph_crds::entitlement::is_final;
-use glyph_crds::{PaymentMethod, SubscriptionSpec, SubscriptionStatus};
+use glyph_crds::{
+    DriftPolicy, PaymentMethod, SubscriptionSpec, SubscriptionState, SubscriptionStatus,
+};
 use jiff::Timestamp;
 
 use crate::billing::{
@@ -105,6 +107,8 @@ pub enum Action {
     MakeSubscription(SubscriptionParams),
     /// Set whether it ends with its period.
     SetCancelAtPeriodEnd(String, bool),
+    /// Move it (the first) and its item (the second) to this price (the third).
+    ChangePlan(String, String, String),
     /// End it now.
     Cancel(String),
     /// After everything external.
@@ -138,7 +142,7 @@ fn payable(sessions: &[CheckoutSession], now: Timestamp) -> Option<&CheckoutSess
 pub fn plan(observed: &Observed) -> Next<Action> {
     let Observed {
         meta,
-        spec,
+        spec: _,
         status,
         in_charge: _,
         payer: _,
@@ -160,14 +164,52 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         if let Some(session) = open {
             return Next::Do(Action::ExpireCheckout(session.id.clone()));
         }
-        let live = !is_final(subscription.state);
-        if live && subscription.cancel_at_period_end != spec.cancel_at_period_end {
-            let id = subscription.id.clone();
-            return Next::Do(Action::SetCancelAtPeriodEnd(id, spec.cancel_at_period_end));
-        }
-        return Next::Done;
+        return plan_running(observed, subscription);
     }
     plan_first_payment(observed, open)
+}
+
+/// What the spec asks of a subscription that is there.
+fn plan_running(observed: &Observed, subscription: &StripeSubscription) -> Next<Action> {
+    let ends = observed.spec.cancel_at_period_end;
+    let StripeSubscription {
+        id,
+        item,
+        state,
+        cancel_at_period_end,
+        ..
+    } = subscription;
+    if is_final(*state) {
+        return Next::Done;
+    }
+    if *cancel_at_period_end != ends {
+        return Next::Do(Action::SetCancelAtPeriodEnd(id.clone(), ends));
+    }
+    match (&observed.plan, item) {
+        (
+            Plan::Sold {
+                price,
+                trial_days: _,
+            },
+            Some(item),
+        ) if is_move_due(observed, *state) => {
+            Next::Do(Action::ChangePlan(id.clone(), item.clone(), price.clone()))
+        }
+        _ => Next::Done,
+    }
+}
+
+/// Whether Stripe is to bill for the spec's tier instead of another: the spec was edited since it was last
+/// acted on, or a change made in Stripe is to be put back. A former price of the same tier is left alone.
+fn is_move_due(observed: &Observed, state: Option<SubscriptionState>) -> bool {
+    use SubscriptionState::{Active, PastDue, Trialing};
+    let billed = observed.billed.as_ref().map(|tier| &tier.name);
+    let seen = observed.status.observed_generation;
+    let edited = seen.is_some() && seen != observed.meta.generation;
+    let revert = observed.spec.drift_policy == DriftPolicy::Revert;
+    billed != Some(&observed.spec.tier)
+        && (edited || revert)
+        && matches!(state, Some(Active | Trialing | PastDue))
 }
 
 fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Next<Action> {

@@ -101,6 +101,9 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
             Action::SetCancelAtPeriodEnd(id, cancel) => {
                 billing.set_cancel_at_period_end(&id, cancel).await?;
             }
+            Action::ChangePlan(id, item, price) => {
+                billing.set_price(&id, &item, &price).await?;
+            }
             Action::Cancel(id) => billing.cancel_subscription(&id).await?,
             Action::RemoveFinalizer => return remove_finalizers(world, object).await,
         }

@@ -229,6 +229,16 @@ impl Billing for StripeBilling {
         .await
     }
 
+    async fn set_price(&self, id: &str, item: &str, price: &str) -> CallResult<StripeSubscription> {
+        self.write::<objects::Subscription>(
+            "change the plan of the Stripe subscription",
+            "/v1/subscriptions/{id}",
+            requests::set_price(id, item, price),
+            None,
+        )
+        .await
+    }
+
     async fn set_cancel_at_period_end(
         &self,
         id: &str,

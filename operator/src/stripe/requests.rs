@@ -10,7 +10,7 @@ use glyph_operator_core::billing::{
 };
 use stripe_billing::subscription::{
     CreateSubscription, CreateSubscriptionItems, ListSubscription, ListSubscriptionStatus,
-    UpdateSubscription,
+    UpdateSubscription, UpdateSubscriptionItems,
 };
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
@@ -207,6 +207,14 @@ pub(super) fn set_cancel_at_period_end(id: &str, cancel: bool) -> RequestBuilder
     UpdateSubscription::new(id)
         .cancel_at_period_end(cancel)
         .build()
+}
+
+pub(super) fn set_price(id: &str, item: &str, price: &str) -> RequestBuilder {
+    let mut moved = UpdateSubscriptionItems::new();
+    // Without the item's id Stripe would add a second item.
+    moved.id = Some(item.to_owned());
+    moved.price = Some(price.to_owned());
+    UpdateSubscription::new(id).items(vec![moved]).build()
 }
 
 /// Stripe takes one day at least; none is no trial.

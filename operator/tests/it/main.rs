@@ -14,5 +14,6 @@ mod keys;
 mod leading;
 mod main_job;
 mod once;
+mod plans;
 mod quiet;
 mod webhooks;

@@ -187,7 +187,7 @@ fn with_drift(mut findings: Findings, status: &SubscriptionStatus, wanted: &str)
         Some(tier) if tier != wanted => {
             format!(
                 "Stripe bills for tier {tier}, which is in force, and the spec names {wanted}: \
-                 correct spec.tier, or change the plan in Stripe"
+                 set spec.tier to {tier} to keep it, or spec.driftPolicy to Revert to put {wanted} back"
             )
         }
         None => "Stripe bills by a price that no Tier names: no tier is in force by it".to_owned(),

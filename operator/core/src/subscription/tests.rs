@@ -119,6 +119,14 @@ impl World {
             Action::SetCancelAtPeriodEnd(id, cancel) => {
                 self.find(&id).cancel_at_period_end = cancel
             }
+            Action::ChangePlan(id, _, price) => {
+                self.find(&id).price = Some(price);
+                let grace_days = None;
+                self.billed = Some(BilledTier {
+                    name: self.spec.tier.clone(),
+                    grace_days,
+                });
+            }
             Action::Cancel(id) => self.find(&id).state = Some(State::Canceled),
         }
     }
@@ -450,6 +458,71 @@ fn a_plan_changed_in_stripe_is_in_force_and_said_to_be_drift() {
         ),
         ("True", reason::TIER_CHANGED)
     );
+}
+
+/// A subscription that is paid and was seen.
+fn paid() -> World {
+    let mut world = World {
+        finalized: true,
+        ..World::default()
+    };
+    world.subscribe(State::Active, Some("price_1".into()));
+    world.converge();
+    world
+}
+
+fn professional(world: &mut World) {
+    world.billed = Some(BilledTier {
+        name: "professional".into(),
+        grace_days: None,
+    });
+    world.subscriptions[0].price = Some("price_2".into());
+}
+
+#[test]
+fn another_tier_in_the_spec_moves_the_subscription_and_makes_no_second() {
+    let mut world = paid();
+    world.spec.tier = "professional".into();
+    world.generation = 2;
+    world.plan = Plan::Sold {
+        price: "price_2".into(),
+        trial_days: None,
+    };
+    world.converge();
+    assert_eq!(world.subscriptions.len(), 1);
+    assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_2"));
+    assert_eq!(world.status.tier.as_deref(), Some("professional"));
+    assert_eq!(world.status.conditions[3].status, "False");
+}
+
+#[test]
+fn a_plan_changed_in_stripe_is_put_back_only_if_the_policy_or_an_edit_says_so() {
+    let mut accepted = paid();
+    professional(&mut accepted);
+    accepted.converge();
+    assert_eq!(accepted.subscriptions[0].price.as_deref(), Some("price_2"));
+    accepted.generation = 2;
+    accepted.converge();
+    assert_eq!(accepted.subscriptions[0].price.as_deref(), Some("price_1"));
+
+    let mut reverted = paid();
+    reverted.spec.drift_policy = DriftPolicy::Revert;
+    professional(&mut reverted);
+    reverted.converge();
+    assert_eq!(reverted.subscriptions[0].price.as_deref(), Some("price_1"));
+}
+
+#[test]
+fn a_tier_whose_amount_has_changed_keeps_its_subscribers_at_the_former_price() {
+    let mut world = paid();
+    world.generation = 2;
+    world.spec.drift_policy = DriftPolicy::Revert;
+    world.plan = Plan::Sold {
+        price: "price_9".into(),
+        trial_days: None,
+    };
+    world.converge();
+    assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_1"));
 }
 
 #[test]
