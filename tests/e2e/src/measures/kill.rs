@@ -103,13 +103,12 @@ impl Kill {
             .map(|point| async move { (point, run::run(plane, flow, Some(point)).await) })
             .buffer_unordered(self.lanes.max(1));
         while let Some((point, run)) = runs.next().await {
+            let before = broken.len();
             tally.add(flow, point, run, &undisturbed.end, broken);
+            broken[before..].iter().for_each(|what| story.tell(what));
             if tally.points.is_multiple_of(10) {
-                story.tell(&format!(
-                    "{flow}: {} kills, {} not kept",
-                    tally.points,
-                    broken.len()
-                ));
+                let (points, wrong) = (tally.points, broken.len());
+                story.tell(&format!("{flow}: {points} kills, {wrong} not kept"));
             }
         }
         Ok(tally)

@@ -16,7 +16,7 @@ use crate::world::Stage;
 /// A run is over when everything is settled and no call was made for so long.
 const QUIET: Duration = Duration::from_millis(1000);
 /// A run that is not over by then never will be.
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(50);
 
 /// How a run went.
