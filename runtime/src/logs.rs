@@ -8,11 +8,14 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+/// Everything from info on, but not what kube's client says of each failed call: whoever called says that better.
+const DEFAULT_FILTER: &str = "info,kube_client::client::builder=off";
+
 /// What is logged, and how.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogArgs {
     /// What to log: a level (error, warn, info, debug, trace), or directives such as `info,glyph_operator=debug`.
-    #[arg(long, env = "GLYPH_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "GLYPH_LOG", default_value = DEFAULT_FILTER, value_name = "FILTER")]
     pub log: String,
 
     /// How a log line is written.
