@@ -30,7 +30,8 @@ impl StripeMock {
         start_twice(async || {
             let address = loopback(free_port()?).to_string();
             let mut mock = command(folder.join(PART));
-            mock.args(["-http-addr", &address]);
+            // Without an address of its own, HTTPS takes a fixed port, which a second stripe-mock finds taken.
+            mock.args(["-http-addr", &address, "-https-addr", "127.0.0.1:0"]);
             let process =
                 Process::start(PART, mock, run_folder(PART)?.join("stripe-mock.log"), GRACE)?;
             let url = format!("http://{address}");
