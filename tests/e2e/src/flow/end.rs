@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use glyph_crds::api_key_format::Peppers;
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{CUSTOMER, Flow, KEY};
 use crate::world::{KEY_FIELD, Stage};
@@ -156,12 +156,13 @@ impl End {
         resources: &[(String, Value)],
     ) -> Result<()> {
         let email = stage.email(CUSTOMER);
-        let users = stage.cognito.users().await?;
-        let ours: Vec<_> = users
-            .iter()
-            .filter(|user| user["email"] == email.as_str())
-            .collect();
-        self.count("Cognito users", usize::from(flow == Flow::Main), ours.len());
+        let filter = json!({
+            "UserPoolId": stage.cognito.pool_id(),
+            "Filter": format!("email = \"{email}\""),
+        });
+        let ours = stage.cognito.call("ListUsers", &filter).await?;
+        let ours = ours["Users"].as_array().map_or(0, Vec::len);
+        self.count("Cognito users", usize::from(flow == Flow::Main), ours);
         let statuses: BTreeMap<_, _> = resources
             .iter()
             .map(|(name, one)| (name.as_str(), &one["status"]))
@@ -169,7 +170,7 @@ impl End {
         let status = statuses
             .get(format!("GlyphCustomer/{}", CUSTOMER).as_str())
             .copied();
-        for user in ours {
+        if let Some(user) = stage.cognito.user(&email).await? {
             let tied = status.is_some_and(|status| {
                 status["stripeCustomerId"] == user["custom:stripe_customer_id"]
                     && status["cognitoSub"] == user["sub"]
@@ -226,8 +227,6 @@ pub fn difference(wanted: &str, came: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Exact {
 struct Tally {
     admitted: u64,
     refused: u64,
+    /// Answered with 503: no decision came in time, and nobody knows whether it was counted.
+    undecided: u64,
 }
 
 /// Everything the clients share: what is still to be asked, and with what.
@@ -54,7 +56,7 @@ impl Exact {
     /// Takes the measure.
     ///
     /// # Errors
-    /// When the parts cannot be had, or an answer is neither 200 nor 429.
+    /// When the parts cannot be had, or an answer is none of 200, 429 and 503.
     pub async fn take(&self) -> Result<Report> {
         let mut story = Story::aside();
         let plane = ControlPlane::shared().await?;
@@ -131,24 +133,40 @@ impl Exact {
             for (customer, tally) in one?? {
                 tallies[customer].admitted += tally.admitted;
                 tallies[customer].refused += tally.refused;
+                tallies[customer].undecided += tally.undecided;
             }
         }
         Ok(tallies)
     }
 
     fn report(&self, tallies: &[Tally]) -> Report {
-        let mut table = Table::new(&["customer", "asked", "admitted", "refused", "quota"]);
+        let heading = [
+            "customer",
+            "asked",
+            "admitted",
+            "refused",
+            "undecided",
+            "quota",
+        ];
+        let mut table = Table::new(&heading);
         let mut broken = Vec::new();
         for (customer, tally) in tallies.iter().enumerate() {
-            let Tally { admitted, refused } = *tally;
-            table.row([
-                customer as u64,
-                admitted + refused,
+            let Tally {
                 admitted,
                 refused,
+                undecided,
+            } = *tally;
+            let asked = admitted + refused + undecided;
+            table.row([
+                customer as u64,
+                asked,
+                admitted,
+                refused,
+                undecided,
                 self.quota,
             ]);
-            if admitted != self.quota {
+            // A request without a decision may have been counted; it can only make less pass, never more.
+            if admitted > self.quota || admitted + undecided < self.quota {
                 broken.push(format!(
                     "customer {customer} was admitted {admitted} times instead of {}",
                     self.quota
@@ -181,6 +199,7 @@ async fn ask_on(work: Arc<Work>, client: usize) -> Result<BTreeMap<usize, Tally>
         let tally = tallies.entry(*customer).or_default();
         match answer.status {
             200 => tally.admitted += 1,
+            503 => tally.undecided += 1,
             status => {
                 let came = format!("{status} {}", answer.text());
                 ensure!(

@@ -147,31 +147,22 @@ impl Tally {
                 return;
             }
         };
-        let at = run
-            .killed_at
-            .as_ref()
-            .map(|call| format!(" ({:?} {} {})", call.callee, call.method, call.what));
-        let Some(at) = at else {
+        let Some(call) = &run.killed_at else {
             // This time it needed fewer calls; nobody was killed.
             self.unreached += 1;
             self.points -= 1;
             return;
         };
+        let at = format!(" ({:?} {} {})", call.callee, call.method, call.what);
         self.duplicates += run.end.duplicates.len();
         self.leaks += run.end.leaks.len();
-        run.end
-            .faults()
-            .into_iter()
-            .for_each(|fault| say(&at, fault));
+        for fault in run.end.faults() {
+            say(&at, fault);
+        }
         if run.end.text != wanted.text {
             self.diverged += 1;
-            say(
-                &at,
-                format!(
-                    "another end state:\n{}",
-                    difference(&wanted.text, &run.end.text)
-                ),
-            );
+            let differs = difference(&wanted.text, &run.end.text);
+            say(&at, format!("another end state:\n{differs}"));
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What a person sees with kubectl: who has paid, who has not, and why.
 
 use anyhow::{Context as _, Result};
+use glyph_crds::common::condition;
 use glyph_crds::{ApiKey, Subscription, SubscriptionState};
 use glyph_e2e::checkout::{self, CARD_THAT_PAYS};
 use glyph_e2e::resources;
 use glyph_e2e::world::{SOON, Wanted, World};
 use glyph_harness::poll_until;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::support::{conforms_to_stripe, world};
 
@@ -13,64 +15,37 @@ use crate::support::{conforms_to_stripe, world};
 #[tokio::test]
 async fn kubectl_tells_who_has_paid_who_has_not_and_why() -> Result<()> {
     let world = world("people", Wanted::operator_only()).await?;
-    world
-        .create(&resources::free_tier(resources::DEFAULT_TIER, Some(100)))
-        .await?;
-    world.create(&resources::paid_tier("starter")).await?;
-    for name in ["ada", "bob"] {
-        world
-            .create(&resources::customer(name, &world.email(name)))
-            .await?;
-        world
-            .create(&resources::subscription(
-                &format!("{name}-starter"),
-                name,
-                "starter",
-            ))
-            .await?;
-        world
-            .create(&resources::api_key(&format!("{name}-key"), name))
-            .await?;
-    }
-    world
-        .create(&resources::subscription("carl-gold", "carl", "gold"))
-        .await?;
-    pay(&world, "ada-starter").await?;
-    let link = link(&world, "bob-starter").await?;
-    world.key("ada-key").await?;
-    world
-        .until("carl-gold", "a reason", SOON, reason_of_subscription)
-        .await?;
-    world
-        .until("bob-key", "a reason", SOON, reason_of_key)
-        .await?;
-
+    populate(&world).await?;
     let seen = world.namespace.kubectl(&["get", "glyph"]).await?.ok()?;
-    let row = |name: &str| row(&seen, name).map(|cells| cells.join(" "));
-    let ada = row("subscription.glyphapi.ai/ada-starter")?;
-    assert!(
-        ada.contains("ada starter active") && ada.contains("True Active"),
-        "{seen}"
-    );
-    let bob = row("subscription.glyphapi.ai/bob-starter")?;
-    assert!(bob.contains("False AwaitingPayment"), "{seen}");
-    let carl = row("subscription.glyphapi.ai/carl-gold")?;
-    assert!(carl.contains("False CustomerNotFound"), "{seen}");
-    let key = row("apikey.glyphapi.ai/ada-key")?;
-    assert!(
-        key.contains("glyph_sk_live_") && key.contains("True"),
-        "{seen}"
-    );
-    assert!(
-        row("apikey.glyphapi.ai/bob-key")?.contains("False AwaitingPayment"),
-        "{seen}"
-    );
-
-    let wide = world
-        .namespace
-        .kubectl(&["get", "subscription", "-o", "wide"])
-        .await?
-        .ok()?;
+    let rows = [
+        (
+            "subscription.glyphapi.ai/ada-starter",
+            ["ada starter active", "True Active"],
+        ),
+        (
+            "subscription.glyphapi.ai/bob-starter",
+            ["bob starter", "False AwaitingPayment"],
+        ),
+        (
+            "subscription.glyphapi.ai/carl-gold",
+            ["carl gold", "False CustomerNotFound"],
+        ),
+        ("apikey.glyphapi.ai/ada-key", ["glyph_sk_live_", "True"]),
+        (
+            "apikey.glyphapi.ai/bob-key",
+            ["bob", "False AwaitingPayment"],
+        ),
+    ];
+    for (name, cells) in rows {
+        let row = row(&seen, name)?;
+        assert!(
+            cells.iter().all(|cell| row.contains(cell)),
+            "{name}: {cells:?}\n{seen}"
+        );
+    }
+    let link = link(&world, "bob-starter").await?;
+    let wide = ["get", "subscription", "-o", "wide"];
+    let wide = world.namespace.kubectl(&wide).await?.ok()?;
     assert!(
         wide.contains(&link),
         "where to pay is in the wide view: {wide}"
@@ -92,6 +67,50 @@ async fn kubectl_tells_who_has_paid_who_has_not_and_why() -> Result<()> {
     conforms_to_stripe(&world).await
 }
 
+/// Ada has paid, Bob has not, Carl does not exist; waits until the operator has said so of each.
+async fn populate(world: &World<'_>) -> Result<()> {
+    let free = resources::free_tier(resources::DEFAULT_TIER, Some(100));
+    world.create(&free).await?;
+    world.create(&resources::paid_tier("starter")).await?;
+    for name in ["ada", "bob"] {
+        let subscription = resources::subscription(&format!("{name}-starter"), name, "starter");
+        world
+            .create(&resources::customer(name, &world.email(name)))
+            .await?;
+        world.create(&subscription).await?;
+        world
+            .create(&resources::api_key(&format!("{name}-key"), name))
+            .await?;
+    }
+    world
+        .create(&resources::subscription("carl-gold", "carl", "gold"))
+        .await?;
+    pay(world, "ada-starter").await?;
+    world.key("ada-key").await?;
+    link(world, "bob-starter").await?;
+    let told = |subscription: &Subscription| reason(&subscription.status.as_ref()?.conditions);
+    let told_key = |key: &ApiKey| reason(&key.status.as_ref()?.conditions);
+    world
+        .until("carl-gold", "CustomerNotFound", SOON, |one| {
+            told(one).filter(|said| said == "CustomerNotFound")
+        })
+        .await?;
+    world
+        .until("bob-key", "AwaitingPayment", SOON, |one| {
+            told_key(one).filter(|said| said == "AwaitingPayment")
+        })
+        .await?;
+    Ok(())
+}
+
+/// Why a resource is, or is not, ready.
+fn reason(conditions: &[Condition]) -> Option<String> {
+    let ready = conditions
+        .iter()
+        .find(|one| one.type_ == condition::READY)?;
+    Some(ready.reason.clone())
+}
+
 async fn link(world: &World<'_>, name: &str) -> Result<String> {
     let link = |subscription: &Subscription| subscription.status.as_ref()?.checkout_url.clone();
     world.until(name, "a checkout link", SOON, link).await
@@ -105,21 +124,13 @@ async fn pay(world: &World<'_>, name: &str) -> Result<()> {
     world.until(name, "state active", SOON, active).await
 }
 
-fn reason_of_subscription(subscription: &Subscription) -> Option<()> {
-    subscription.status.as_ref()?.conditions.first().map(|_| ())
-}
-
-fn reason_of_key(key: &ApiKey) -> Option<()> {
-    key.status.as_ref()?.conditions.first().map(|_| ())
-}
-
-/// The cells of one row of kubectl's table.
-fn row<'a>(table: &'a str, name: &str) -> Result<Vec<&'a str>> {
+/// One row of kubectl's table, a blank between its cells.
+fn row(table: &str, name: &str) -> Result<String> {
     let line = table
         .lines()
         .find(|line| line.split_whitespace().next() == Some(name));
     let line = line.with_context(|| format!("expected a row {name}; came\n{table}"))?;
-    Ok(line.split_whitespace().collect())
+    Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Waits until `kubectl describe` shows each of these words among the Events.

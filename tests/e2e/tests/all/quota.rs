@@ -2,7 +2,7 @@
 
 use glyph_e2e::measures::Exact;
 
-/// CASE 57.
+/// CASE 57. (`broken` names every customer for whom it was one more, or one less.)
 #[tokio::test]
 async fn many_keys_clients_and_sidecars_at_once_admit_exactly_the_limit() {
     let measure = Exact {
@@ -14,8 +14,5 @@ async fn many_keys_clients_and_sidecars_at_once_admit_exactly_the_limit() {
     };
     let report = measure.take().await.unwrap();
     assert!(report.broken.is_empty(), "{}", report.text());
-    assert_eq!(
-        report.json,
-        serde_json::json!({"admitted": 150, "limit": 150, "customers": 3})
-    );
+    assert_eq!(report.json["limit"], 150);
 }

@@ -6,7 +6,7 @@ use glyph_e2e::flow::Flow;
 use glyph_e2e::resources;
 use glyph_e2e::world::{KEY_FIELD, SOON, Wanted, World};
 use glyph_harness::net::get;
-use glyph_harness::poll_until;
+use glyph_harness::{Service, poll_until};
 use glyph_stripe_sim::{Fault, FaultKind, When};
 use k8s_openapi::api::core::v1::Secret;
 
@@ -19,55 +19,49 @@ const UNKNOWN_KEY: &str = "glyph_sk_live_canaryCanaryCanaryCanaryCanary00";
 #[tokio::test]
 async fn no_secret_is_in_any_log_at_trace_event_status_metric_or_error() -> Result<()> {
     let world = world("canary", Wanted::gateways(1).logging("trace")).await?;
-    let mut answers = live_through_everything(&world).await?;
+    let answers = live_through_everything(&world).await?;
     let key = world.key("ada-laptop").await?;
-    let mut places = vec![
-        ("the operator's log", world.operator.log()),
-        ("the sidecar's log", world.gateway()?.sidecar.log()),
-        ("Envoy's log", world.gateway()?.envoy.log()),
-        (
-            "the operator's metrics",
-            get(&format!("{}/metrics", world.operator.admin_url()))
-                .await?
-                .text(),
-        ),
-        (
-            "the sidecar's metrics",
-            get(&format!("{}/metrics", world.gateway()?.sidecar.admin_url()))
-                .await?
-                .text(),
-        ),
-        (
-            "the resources",
-            world
-                .namespace
-                .kubectl(&["get", "glyph", "-o", "yaml"])
-                .await?
-                .ok()?,
-        ),
-        (
-            "the Events",
-            world
-                .namespace
-                .kubectl(&["get", "events", "-o", "yaml"])
-                .await?
-                .ok()?,
-        ),
-    ];
-    answers.push(String::new());
+    let mut places = everything_written(&world).await?;
     places.push(("the answers", answers.concat()));
     let mut secrets = world.secrets.all().to_vec();
     secrets.extend([key.as_str(), UNKNOWN_KEY]);
     for (place, text) in &places {
         assert!(text.len() > 100, "{place} is empty: {text}");
         for secret in &secrets {
-            let at = text
-                .find(secret)
-                .map(|at| text[..at].lines().last().unwrap_or_default());
-            assert_eq!(at, None, "{place} holds {secret}");
+            let before = text.find(secret).map(|at| &text[..at]);
+            let line = before.map(|before| before.lines().last());
+            assert_eq!(line, None, "{place} holds {secret}");
         }
     }
     the_key_is_in_its_secret_alone(&world, &key).await
+}
+
+/// All that people and their tools read: logs, metrics, resources, Events.
+async fn everything_written(world: &World<'_>) -> Result<Vec<(&'static str, String)>> {
+    let gateway = world.gateway()?;
+    let metrics = async |program: &Service| get(&format!("{}/metrics", program.admin_url())).await;
+    let yaml = async |what| {
+        world
+            .namespace
+            .kubectl(&["get", what, "-o", "yaml"])
+            .await?
+            .ok()
+    };
+    Ok(vec![
+        ("the operator's log", world.operator.log()),
+        ("the sidecar's log", gateway.sidecar.log()),
+        ("Envoy's log", gateway.envoy.log()),
+        (
+            "the operator's metrics",
+            metrics(&world.operator).await?.text(),
+        ),
+        (
+            "the sidecar's metrics",
+            metrics(&gateway.sidecar).await?.text(),
+        ),
+        ("the resources", yaml("glyph").await?),
+        ("the Events", yaml("events").await?),
+    ])
 }
 
 /// Success and failure of everything that takes a credential; gives what callers were answered.
