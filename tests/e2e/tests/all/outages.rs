@@ -60,7 +60,7 @@ async fn thirty_seconds_without_the_api_server_stop_no_request_and_need_no_hand_
         .gateway()?
         .until_answer(&key, 401, "key_revoked")
         .await?;
-    Ok(())
+    conforms_to_stripe(&world).await
 }
 
 /// CASE 7 and the point 7.

@@ -10,7 +10,7 @@ use glyph_harness::{Service, poll_until};
 use glyph_stripe_sim::{Fault, FaultKind, When};
 use k8s_openapi::api::core::v1::Secret;
 
-use crate::support::world;
+use crate::support::{conforms_to_stripe, world};
 
 /// A key in the right form that nobody made; who presents it must not find it in a log either.
 const UNKNOWN_KEY: &str = "glyph_sk_live_canaryCanaryCanaryCanaryCanary00";
@@ -33,7 +33,8 @@ async fn no_secret_is_in_any_log_at_trace_event_status_metric_or_error() -> Resu
             assert_eq!(line, None, "{place} holds {secret}");
         }
     }
-    the_key_is_in_its_secret_alone(&world, &key).await
+    the_key_is_in_its_secret_alone(&world, &key).await?;
+    conforms_to_stripe(&world).await
 }
 
 /// All that people and their tools read: logs, metrics, resources, Events.
