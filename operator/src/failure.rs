@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use glyph_operator_core::Blocker;
 use glyph_operator_core::billing::FailureClass;
+use glyph_operator_core::{Blocker, reason};
 use glyph_runtime::random::{RandomError, jitter};
 use thiserror::Error;
 
@@ -73,6 +73,29 @@ impl Failure {
         }
     }
 
+    /// What a person has to resolve, where that is already known.
+    pub fn blocker(&self) -> Option<Blocker> {
+        match self {
+            Self::Blocked(blocker) => Some(blocker.clone()),
+            Self::Kubernetes { operation, source } => match &**source {
+                kube::Error::Api(status) if matches!(status.code, 403 | 422) => {
+                    let message = format!(
+                        "let the operator {operation}: Kubernetes refuses it: {}",
+                        status.message
+                    );
+                    Some(Blocker::person(reason::KUBERNETES_REFUSED, message))
+                }
+                _ => None,
+            },
+            Self::Call(_)
+            | Self::Outdated
+            | Self::LostLease(_)
+            | Self::Random(_)
+            | Self::Intent(_)
+            | Self::Restless(_) => None,
+        }
+    }
+
     /// Whether it belongs into the log. What is part of working with others does not.
     pub fn is_news(&self) -> bool {
         !matches!(self, Self::Outdated | Self::LostLease(_) | Self::Blocked(_))
@@ -121,6 +144,22 @@ mod tests {
         assert!(failure.retry_in(0, RESYNC) <= Duration::from_secs(1));
         assert!(failure.retry_in(5, RESYNC) >= Duration::from_secs(16));
         assert!(failure.retry_in(1000, RESYNC) <= LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_missing_permission_is_said_and_a_busy_api_server_is_not() {
+        let refused = |code| {
+            let status =
+                kube::core::Status::failure("secrets is forbidden", "Forbidden").with_code(code);
+            Failure::kubernetes("create the Secret of the key")(kube::Error::Api(status.boxed()))
+        };
+        let blocker = refused(403).blocker().unwrap();
+        assert_eq!(blocker.reason, reason::KUBERNETES_REFUSED);
+        assert_eq!(
+            blocker.message,
+            "let the operator create the Secret of the key: Kubernetes refuses it: secrets is forbidden"
+        );
+        assert_eq!(refused(503).blocker(), None);
     }
 
     #[test]

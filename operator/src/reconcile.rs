@@ -134,10 +134,10 @@ fn failed_status<B, I, K: Reported>(
     failure: &Failure,
 ) -> Option<K::Status> {
     let mut status = object.reported();
-    let findings = match (failure, failure.class()) {
-        (Failure::Blocked(blocker), _) => Findings::blocked(blocker),
-        (_, Some(class)) => Findings::failed(status.conditions(), &class, &failure.to_string()),
-        (_, None) => return None,
+    let findings = match (failure.blocker(), failure.class()) {
+        (Some(blocker), _) => Findings::blocked(&blocker),
+        (None, Some(class)) => Findings::failed(status.conditions(), &class, &failure.to_string()),
+        (None, None) => return None,
     };
     world.lead.check().ok()?;
     status.find(findings, object.meta().generation, world.now());

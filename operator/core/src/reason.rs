@@ -80,3 +80,5 @@ pub const REFUSED: &str = "Refused";
 pub const THROTTLED: &str = "Throttled";
 /// The service does not answer, or not well.
 pub const UNAVAILABLE: &str = "Unavailable";
+/// The API server refuses what the operator has to write: a missing permission, or a value it does not take.
+pub const KUBERNETES_REFUSED: &str = "KubernetesRefused";

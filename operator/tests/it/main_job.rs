@@ -89,18 +89,9 @@ async fn a_customer_pays_at_the_link_and_gets_a_key() {
         ["customer", "product", "price", "subscription"].map(|kind| stage.ever(kind)),
         [1; 4]
     );
-    let said: Vec<_> = stage
-        .events("ada-starter")
-        .await
-        .into_iter()
-        .map(|(reason, _)| reason)
-        .collect();
-    assert!(
-        ["AwaitingPayment", "Active"]
-            .iter()
-            .all(|r| said.iter().any(|s| s == r)),
-        "{said:?}"
-    );
+    for reason in ["AwaitingPayment", "Active"] {
+        stage.told("ada-starter", reason).await;
+    }
 }
 
 #[tokio::test]

@@ -316,6 +316,16 @@ impl Stage {
             .count()
     }
 
+    /// Polls until there is an Event of this reason about a resource; gives its note. Events follow the
+    /// status they speak of.
+    pub async fn told(&self, name: &str, reason: &str) -> String {
+        let told = async || {
+            let mut all = self.events(name).await.into_iter();
+            all.find_map(|(said, note)| (said == reason).then_some(note))
+        };
+        poll_until("an Event", SOON, told).await.unwrap()
+    }
+
     /// Reasons of all Events about a resource.
     pub async fn events(&self, name: &str) -> Vec<(String, String)> {
         let all = self
