@@ -26,7 +26,8 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// When none of the range is free.
 pub fn free_port() -> Result<u16> {
     static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
-    let offset = std::process::id().wrapping_mul(97) % u32::from(PORTS);
+    // Scattered, so that processes that begin together do not hand out the same ports.
+    let offset = std::process::id().wrapping_mul(2_654_435_761) % u32::from(PORTS);
     for _ in 0..PORTS {
         let turn = u32::from(HANDED_OUT.fetch_add(1, Ordering::Relaxed) % PORTS);
         let step = u16::try_from((offset + turn) % u32::from(PORTS)).unwrap_or_default();

@@ -29,7 +29,7 @@ async fn with_key(world: &World<'_>) -> Result<String> {
     Ok(key)
 }
 
-/// The point 7, on a control plane of its own.
+/// On a control plane of its own, because the others are still using theirs.
 #[tokio::test]
 async fn thirty_seconds_without_the_api_server_stop_no_request_and_need_no_hand_afterwards()
 -> Result<()> {
@@ -63,7 +63,7 @@ async fn thirty_seconds_without_the_api_server_stop_no_request_and_need_no_hand_
     conforms_to_stripe(&world).await
 }
 
-/// CASE 7 and the point 7.
+/// CASE 7.
 #[tokio::test]
 async fn a_stripe_that_answers_500_is_a_condition_and_is_got_over_without_a_hand() -> Result<()> {
     let world = world("stripe-500", Wanted::operator_only()).await?;

@@ -11,7 +11,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::support::{conforms_to_stripe, world};
 
-/// The point 2.
 #[tokio::test]
 async fn kubectl_tells_who_has_paid_who_has_not_and_why() -> Result<()> {
     let world = world("people", Wanted::operator_only()).await?;

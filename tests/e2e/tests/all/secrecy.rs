@@ -15,7 +15,7 @@ use crate::support::{conforms_to_stripe, world};
 /// A key in the right form that nobody made; who presents it must not find it in a log either.
 const UNKNOWN_KEY: &str = "glyph_sk_live_canaryCanaryCanaryCanaryCanary00";
 
-/// CASE 51 and the point 9.
+/// CASE 51.
 #[tokio::test]
 async fn no_secret_is_in_any_log_at_trace_event_status_metric_or_error() -> Result<()> {
     let world = world("canary", Wanted::gateways(1).logging("trace")).await?;
