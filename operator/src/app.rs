@@ -27,6 +27,8 @@ use crate::watches::{Stores, Wake, Watches};
 use crate::webhook::{self, OwnerLookup, WatchedOwners, Webhook};
 use crate::world::Shared;
 
+/// How long a server waits for open connections after it was told to stop.
+const LINGER: Duration = Duration::from_secs(5);
 /// Name of the operator in Events.
 const REPORTER: &str = "glyph-operator";
 
@@ -154,15 +156,30 @@ async fn serve<O: OwnerLookup>(
     let admin_port = bind(settings.admin_listen, "the admin port (GLYPH_ADMIN_LISTEN)").await?;
     let webhooks = bind(settings.listen, "Stripe's webhooks (GLYPH_LISTEN)").await?;
     tracing::info!(webhooks = %settings.listen, admin = %settings.admin_listen, "listening");
-    tasks.spawn("admin port", admin.serve(admin_port, tasks.stop()));
+    let serving = admin.serve(admin_port, tasks.stop());
+    tasks.spawn("admin port", lingering(tasks.stop(), serving));
     let stop = tasks.stop();
     let router = webhook::router(receiver);
-    tasks.spawn("webhooks", async move {
-        axum::serve(webhooks, router)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await
-    });
+    let serving = axum::serve(webhooks, router).with_graceful_shutdown(stop.cancelled_owned());
+    let serving = async move { serving.await };
+    tasks.spawn("webhooks", lingering(tasks.stop(), serving));
     Ok(())
+}
+
+/// A server that ends with its last request, and soon after `stop` even if a client holds a connection open on
+/// which it never asked for anything.
+async fn lingering(
+    stop: CancellationToken,
+    serving: impl Future<Output = std::io::Result<()>>,
+) -> std::io::Result<()> {
+    let patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::select! {
+        ended = serving => ended,
+        () = patience => Ok(()),
+    }
 }
 
 /// Takes part in the election, and runs the controllers of all scopes whenever this replica leads.
