@@ -65,22 +65,12 @@ pub struct Settings {
         value_parser = clap::value_parser!(u64).range(1..))]
     pub resync: u64,
 
-    /// Where Stripe sends a person after paying.
-    #[arg(
-        long,
-        env = "GLYPH_CHECKOUT_SUCCESS_URL",
-        default_value = "https://glyphapi.ai/checkout/success",
-        value_name = "URL"
-    )]
+    /// Page of yours that Stripe sends a person to after paying.
+    #[arg(long, env = "GLYPH_CHECKOUT_SUCCESS_URL", value_name = "URL")]
     pub checkout_success_url: String,
 
-    /// Where Stripe sends a person who gives up paying.
-    #[arg(
-        long,
-        env = "GLYPH_CHECKOUT_CANCEL_URL",
-        default_value = "https://glyphapi.ai/checkout/cancel",
-        value_name = "URL"
-    )]
+    /// Page of yours that Stripe sends a person to who gives up paying.
+    #[arg(long, env = "GLYPH_CHECKOUT_CANCEL_URL", value_name = "URL")]
     pub checkout_cancel_url: String,
 
     /// The lease by which replicas agree on who leads.
@@ -209,9 +199,12 @@ mod tests {
 
     #[test]
     fn no_namespace_means_all_and_each_is_looked_after_once() {
-        let settings = |arguments: &[&str]| {
-            Settings::parse_from(std::iter::once(&"glyph-operator").chain(arguments))
-        };
+        let needed = [
+            "glyph-operator",
+            "--checkout-success-url=https://shop.example/paid",
+            "--checkout-cancel-url=https://shop.example/plans",
+        ];
+        let settings = |arguments: &[&str]| Settings::parse_from(needed.iter().chain(arguments));
         assert_eq!(settings(&[]).scopes(), [None]);
         let two = settings(&["--namespaces", "b, a,b,"]);
         assert_eq!(two.scopes(), [Some("a".to_owned()), Some("b".to_owned())]);

@@ -42,7 +42,10 @@ async fn a_paused_sidecar_answers_nothing_until_it_is_resumed() -> Result<()> {
 
 #[tokio::test]
 async fn an_operator_that_cannot_start_is_told_in_its_own_words() {
-    let settings = Settings::default().set("KUBECONFIG", "/nowhere/kubeconfig");
+    let settings = Settings::default()
+        .set("KUBECONFIG", "/nowhere/kubeconfig")
+        .set("GLYPH_CHECKOUT_SUCCESS_URL", "https://shop.example/paid")
+        .set("GLYPH_CHECKOUT_CANCEL_URL", "https://shop.example/plans");
     let error = Service::start(Program::Operator, settings).await;
     let said = error.err().unwrap().to_string();
     assert!(

@@ -17,7 +17,7 @@ use crate::redis::Redis;
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    /// A program that sees one namespace: kubeconfig, namespace, and a pepper that is the same for all, so that
+    /// A program that sees one namespace: kubeconfig, namespace, pages of a shop, and a pepper that is the same for all, so that
     /// a sidecar knows the keys an operator made.
     #[must_use]
     pub fn in_namespace(namespace: &Namespace<'_>) -> Self {
@@ -26,6 +26,8 @@ impl Settings {
             .set("KUBECONFIG", namespace.kubeconfig().to_string_lossy())
             .set("GLYPH_NAMESPACES", namespace.name())
             .set("GLYPH_KEY_PEPPERS", format!("1:{pepper}"))
+            .set("GLYPH_CHECKOUT_SUCCESS_URL", "https://shop.example/paid")
+            .set("GLYPH_CHECKOUT_CANCEL_URL", "https://shop.example/plans")
             .set("GLYPH_LOG", "debug")
     }
 
