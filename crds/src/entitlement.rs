@@ -66,10 +66,12 @@ pub fn is_final(state: Option<SubscriptionState>) -> bool {
 }
 
 /// Where a subscription stands in the line to speak for its customer: those that have not ended before those that
-/// have, then the oldest, then by UID. The least is in charge.
+/// have, then those that Stripe knows (creation times are whole seconds, and two may share one), then the oldest,
+/// then by UID. The least is in charge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seniority {
     ended: bool,
+    untried: bool,
     made: Option<Timestamp>,
     uid: Option<String>,
 }
@@ -79,8 +81,12 @@ impl Seniority {
     #[must_use]
     pub fn of(subscription: &Subscription) -> Self {
         let metadata = &subscription.metadata;
+        let status = subscription.status.as_ref();
+        let begun = status
+            .is_some_and(|s| s.stripe_subscription_id.is_some() || s.checkout_session_id.is_some());
         Self {
-            ended: is_final(subscription.status.as_ref().and_then(|s| s.state)),
+            ended: is_final(status.and_then(|s| s.state)),
+            untried: !begun,
             made: metadata.creation_timestamp.as_ref().map(|t| t.0),
             uid: metadata.uid.clone(),
         }

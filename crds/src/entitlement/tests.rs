@@ -77,6 +77,18 @@ fn the_oldest_subscription_that_has_not_ended_is_in_charge() {
 }
 
 #[test]
+fn of_two_made_in_one_second_the_one_that_stripe_knows_stays_in_charge() {
+    let made = "2026-01-02T00:00:00Z";
+    let untried = subscription("a", made, None);
+    for known in ["stripeSubscriptionId", "checkoutSessionId"] {
+        let status = serde_json::from_value(json!({known: "an id"})).unwrap();
+        let begun = subscription("b", made, Some(status));
+        let chosen = in_charge([&untried, &begun]).unwrap();
+        assert_eq!(chosen.metadata.name.as_deref(), Some("b"), "{known}");
+    }
+}
+
+#[test]
 fn a_key_waits_for_the_first_payment_unless_the_tier_gives_it_unpaid() {
     let (free, starter) = (tier("free", true), tier("starter", false));
     let find = |name: &str| match name {

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use glyph_crds::api_key_format::{ApiKeySecret, Peppers, RANDOM_LENGTH};
-use glyph_crds::entitlement::{in_charge, key_entitlement};
+use glyph_crds::entitlement::{KeyEntitlement, in_charge, key_entitlement};
 use glyph_crds::{ApiKey, ApiKeyStatus, GlyphCustomer, Subscription, Tier};
 use glyph_operator_core::api_key::{self, Action, Delivered, Delivery, Observed, secret_name};
 use glyph_operator_core::{Next, Settled};
 use glyph_runtime::random::base62;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::core::DeserializeGuard;
 use kube::{Api, Resource, ResourceExt};
 
 use crate::failure::Failure;
@@ -50,7 +51,12 @@ impl<B: Billing, I: Identity> Controller<B, I> for Keys {
         let tiers = select(&world.stores, namespace, |_: &Tier| true);
         let tier_named = |name: &str| tiers.iter().find(|tier| tier.name_any() == name);
         let default = &world.shared.default_tier;
-        let entitlement = key_entitlement(in_charge(&all), default, tier_named, meta.now);
+        let mut entitlement = key_entitlement(in_charge(&all), default, tier_named, meta.now);
+        if entitlement == KeyEntitlement::Granted && object.reported().hashes.is_empty() {
+            // A key cannot be taken back: no watch that lags may hide a subscription that has yet to be paid.
+            let latest = latest_subscriptions(world, namespace, &customer.name).await?;
+            entitlement = key_entitlement(in_charge(&latest), default, tier_named, meta.now);
+        }
         Ok(Observed {
             delivery: observe_secret(world, object).await?,
             spec: object.spec.clone(),
@@ -79,6 +85,22 @@ impl<B: Billing, I: Identity> Controller<B, I> for Keys {
     fn status(observed: &Observed, next: &Next<Action>) -> Settled<ApiKeyStatus> {
         api_key::status(observed, next)
     }
+}
+
+/// The subscriptions of a customer as the API server has them now; one that cannot be read is none.
+async fn latest_subscriptions<B, I>(
+    world: &World<B, I>,
+    namespace: &str,
+    customer: &str,
+) -> Result<Vec<Subscription>, Failure> {
+    let api =
+        Api::<DeserializeGuard<Subscription>>::namespaced(world.shared.client.clone(), namespace);
+    let of_customer = ListParams::default().fields(&format!("spec.customerRef.name={customer}"));
+    let found = api
+        .list(&of_customer)
+        .await
+        .map_err(Failure::kubernetes("list the customer's subscriptions"))?;
+    Ok(found.items.into_iter().filter_map(|s| s.0.ok()).collect())
 }
 
 fn secrets<B, I>(world: &World<B, I>, object: &ApiKey) -> (Api<Secret>, String) {
