@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Subscription, SubscriptionState, SubscriptionStatus, Tier};
+use crate::{Subscription, SubscriptionState, Tier};
 
 /// What a customer's subscription comes to at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,34 +24,66 @@ pub enum Standing {
     Default,
 }
 
+/// What a state of Stripe's comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    /// The tier billed, in full.
+    Full,
+    /// The tier's `degradeTo`, or 402.
+    Lapsed,
+    /// The default tier.
+    None,
+}
+
+/// What is enforced: Stripe's state, then within its grace, past it (or without one), and while the resource is being
+/// deleted. No subscription is the default tier. `docs/billing.md` shows this table to people.
+const ENFORCED: [(SubscriptionState, [Service; 3]); 8] = {
+    use Service::{Full, Lapsed, None};
+    use SubscriptionState as S;
+    [
+        (S::Incomplete, [None, None, None]),
+        (S::IncompleteExpired, [None, None, None]),
+        (S::Trialing, [Full, Full, None]),
+        (S::Active, [Full, Full, None]),
+        (S::PastDue, [Full, Lapsed, None]),
+        (S::Unpaid, [Lapsed, Lapsed, None]),
+        (S::Paused, [Lapsed, Lapsed, None]),
+        (S::Canceled, [None, None, None]),
+    ]
+};
+
+/// The cell of [`ENFORCED`].
+fn enforced(state: SubscriptionState, in_grace: bool, deleting: bool) -> Service {
+    let column = match (deleting, in_grace) {
+        (true, _) => 2,
+        (false, true) => 0,
+        (false, false) => 1,
+    };
+    let row = ENFORCED.iter().find(|(row, _)| *row == state);
+    row.map_or(Service::None, |(_, cells)| cells[column])
+}
+
 impl Standing {
-    /// What `status` comes to at `now`.
-    ///
-    /// | Stripe's state | before `graceUntil` | after, or no grace |
-    /// |---|---|---|
-    /// | active, trialing | Subscribed | Subscribed |
-    /// | past_due | Subscribed | Lapsed |
-    /// | unpaid, paused | Lapsed | Lapsed |
-    /// | none, incomplete, incomplete_expired, canceled | Default | Default |
+    /// What `subscription` comes to at `now`, by the table [`ENFORCED`].
     #[must_use]
-    pub fn of(status: Option<&SubscriptionStatus>, now: Timestamp) -> Self {
-        use SubscriptionState as S;
-        let Some((status, state)) = status.and_then(|s| s.state.map(|state| (s, state))) else {
+    pub fn of(subscription: Option<&Subscription>, now: Timestamp) -> Self {
+        let Some((subscription, status)) = subscription.and_then(|s| Some((s, s.status.as_ref()?)))
+        else {
             return Self::Default;
         };
-        let Some(tier) = status.tier.clone() else {
+        let Some((state, tier)) = status.state.zip(status.tier.clone()) else {
             return Self::Default;
         };
-        let anchor = status.current_period.as_ref().map(|p| p.start.0);
-        let in_grace = status
-            .grace_until
-            .as_ref()
-            .is_some_and(|until| now < until.0);
-        match state {
-            S::Active | S::Trialing => Self::Subscribed { tier, anchor },
-            S::PastDue if in_grace => Self::Subscribed { tier, anchor },
-            S::PastDue | S::Unpaid | S::Paused => Self::Lapsed { tier },
-            S::Incomplete | S::IncompleteExpired | S::Canceled => Self::Default,
+        let until = status.grace_until.as_ref();
+        let in_grace = until.is_some_and(|until| now < until.0);
+        let deleting = subscription.metadata.deletion_timestamp.is_some();
+        match enforced(state, in_grace, deleting) {
+            Service::Full => Self::Subscribed {
+                tier,
+                anchor: status.current_period.as_ref().map(|p| p.start.0),
+            },
+            Service::Lapsed => Self::Lapsed { tier },
+            Service::None => Self::Default,
         }
     }
 }
@@ -130,7 +162,7 @@ pub fn key_entitlement<'a>(
 ) -> KeyEntitlement {
     let status = subscription.and_then(|s| s.status.as_ref());
     let ended = is_final(status.and_then(|s| s.state));
-    let standing = Standing::of(status, now);
+    let standing = Standing::of(subscription, now);
     let name = match (&standing, subscription) {
         (Standing::Subscribed { .. }, _) => return KeyEntitlement::Granted,
         (Standing::Lapsed { tier }, _) => tier.as_str(),

@@ -13,6 +13,9 @@ pub(crate) const LABEL_LENGTH: u32 = 63;
 /// Longest display name: what Stripe takes as a product's or customer's name, with room to spare.
 pub(crate) const DISPLAY_NAME_LENGTH: u32 = 250;
 
+/// Longest description of a product: far less than Stripe takes, and what a checkout page can show.
+pub(crate) const DESCRIPTION_LENGTH: u32 = 1000;
+
 /// A rule and its sentence.
 pub(crate) fn rule(expression: &str, sentence: impl Into<String>) -> Rule {
     Rule::new(expression).message(Message::Message(sentence.into()))

@@ -32,7 +32,7 @@ fn every_field_of_a_spec_and_of_a_status_is_on_the_page_of_its_kind() {
         fields(&properties["spec"], &mut wanted);
         // What all statuses share is told of once, under Conditions.
         let mut status = properties["status"].clone();
-        for shared in ["conditions", "observedGeneration", "intent"] {
+        for shared in ["conditions", "observedGeneration", "intent", "settledFor"] {
             status["properties"].as_object_mut().unwrap().remove(shared);
         }
         fields(&status, &mut wanted);
@@ -41,5 +41,7 @@ fn every_field_of_a_spec_and_of_a_status_is_on_the_page_of_its_kind() {
             assert!(told, "docs/resources.md does not tell of {name}'s {field}");
         }
     }
-    assert!(conditions.contains("`intent`") && conditions.contains("`observedGeneration`"));
+    for shared in ["observedGeneration", "intent", "settledFor"] {
+        assert!(conditions.contains(&format!("`{shared}`")), "{shared}");
+    }
 }

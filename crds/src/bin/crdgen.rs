@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
-use glyph_crds::{ApiKey, CreditGrant, CreditPack, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier,
+};
 use kube::CustomResourceExt as _;
 use serde_json::Value;
 
@@ -103,6 +105,7 @@ fn files() -> Result<BTreeMap<String, String>, Error> {
         Subscription::crd(),
         ApiKey::crd(),
         CreditPack::crd(),
+        CreditPurchase::crd(),
         CreditGrant::crd(),
     ];
     let file = |kind| {

@@ -2,6 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::*;
+use crate::SubscriptionStatus;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -42,25 +43,34 @@ fn every_state_of_stripe_comes_to_what_the_table_says() {
         tier: "starter".into(),
     };
     let (within, past) = (Some("2026-01-20T00:00:01Z"), Some("2026-01-20T00:00:00Z"));
-    for (state, grace, expected) in [
-        ("active", None, &subscribed),
-        ("trialing", None, &subscribed),
-        ("past_due", within, &subscribed),
-        ("past_due", past, &lapsed),
-        ("past_due", None, &lapsed),
-        ("unpaid", within, &lapsed),
-        ("paused", None, &lapsed),
-        ("incomplete", within, &Standing::Default),
-        ("incomplete_expired", None, &Standing::Default),
-        ("canceled", within, &Standing::Default),
+    let none = Standing::Default;
+    // Columns: within its grace, past it, without one; being deleted it is always the default.
+    for (state, expected) in [
+        ("incomplete", [&none; 3]),
+        ("incomplete_expired", [&none; 3]),
+        ("trialing", [&subscribed; 3]),
+        ("active", [&subscribed; 3]),
+        ("past_due", [&subscribed, &lapsed, &lapsed]),
+        ("unpaid", [&lapsed; 3]),
+        ("paused", [&lapsed; 3]),
+        ("canceled", [&none; 3]),
     ] {
-        assert_eq!(
-            &Standing::of(Some(&status(state, grace)), now),
-            expected,
-            "{state} {grace:?}"
-        );
+        for (grace, expected) in [within, past, None].into_iter().zip(expected) {
+            let mut one = subscription("a", "2026-01-01T00:00:00Z", Some(status(state, grace)));
+            assert_eq!(
+                &Standing::of(Some(&one), now),
+                expected,
+                "{state} {grace:?}"
+            );
+            one.metadata.deletion_timestamp = Some(Time(now));
+            assert_eq!(
+                Standing::of(Some(&one), now),
+                none,
+                "{state}, being deleted"
+            );
+        }
     }
-    assert_eq!(Standing::of(None, now), Standing::Default);
+    assert_eq!(Standing::of(None, now), none);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `CreditGrant`: credits given to a customer, once. Immutable: Kubernetes' uniqueness is the ledger's.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ use crate::rules;
         json_path = ".spec.customerRef.name"
     ),
     printcolumn(name = "Credits", type_ = "integer", json_path = ".spec.credits"),
+    printcolumn(name = "Used", type_ = "integer", json_path = ".status.used"),
     printcolumn(name = "Source", type_ = "string", json_path = ".spec.source.type"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(
@@ -42,6 +43,13 @@ use crate::rules;
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".spec.expiresAt"),
+    printcolumn(
+        name = "Taken back",
+        type_ = "integer",
+        json_path = ".status.takenBack",
+        priority = 1
     ),
     printcolumn(
         name = "Source ID",
@@ -71,6 +79,11 @@ pub struct CreditGrantSpec {
     pub credits: i64,
     /// Where they come from.
     pub source: GrantSource,
+    /// What is left at this moment cannot be spent any more; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::timestamp_schema")]
+    #[x_kube(validation = rules::timestamp("expiresAt"))]
+    pub expires_at: Option<Time>,
 }
 
 /// Where granted credits come from.
@@ -128,7 +141,32 @@ pub struct CreditGrantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-    /// Where the grant stands.
+    /// Where the grant stands. Absent until its customer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
+    pub state: Option<GrantState>,
+    /// Credits used, as of `asOf`: never lowered. A lost counter begins here.
+    #[serde(default)]
+    pub used: i64,
+    /// Credits that a refund or a dispute takes back, used or not.
+    #[serde(default)]
+    pub taken_back: i64,
+    /// Credits of `takenBack` that were used already, so that they could not be taken.
+    #[serde(default)]
+    pub owed: i64,
+    /// When `used` was last seen to have grown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Time>,
+}
+
+/// Where granted credits stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum GrantState {
+    /// There are credits left.
+    Granted,
+    /// All were used.
+    Exhausted,
+    /// What was left is past its end.
+    Expired,
+    /// What was left was taken back.
+    TakenBack,
 }

@@ -36,9 +36,18 @@ pub struct CreditPackSpec {
     #[schemars(length(max = rules::DISPLAY_NAME_LENGTH))]
     #[x_kube(validation = rules::not_blank("displayName", "write the name that customers see"))]
     pub display_name: String,
+    /// What the pack is, in a few sentences; becomes the Stripe product's description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::DESCRIPTION_LENGTH))]
+    #[x_kube(validation = rules::not_blank("description", "write what customers read, or leave it out"))]
+    pub description: Option<String>,
     /// Credits in the pack; one pays for one unit of cost past the quota.
     #[x_kube(validation = rules::credits())]
     pub credits: i64,
+    /// Days from the payment on after which what is left expires; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::between("expiresAfterDays", 1, 3650, ""))]
+    pub expires_after_days: Option<u32>,
     /// What the pack costs.
     pub price: OneTimePrice,
     /// Which Stripe price stands for this pack.
@@ -66,4 +75,7 @@ pub struct CreditPackStatus {
     /// External create under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// What the operator saw when it last found all well; it need not ask Stripe again while that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_for: Option<String>,
 }

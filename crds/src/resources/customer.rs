@@ -23,6 +23,7 @@ use crate::rules;
     printcolumn(name = "E-mail", type_ = "string", json_path = ".spec.email"),
     printcolumn(name = "Tier", type_ = "string", json_path = ".status.tier"),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspended"),
+    printcolumn(name = "Credits", type_ = "integer", json_path = ".status.credits.left"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Stripe", type_ = "string", json_path = ".status.stripeCustomerId", priority = 1),
@@ -123,16 +124,21 @@ pub struct GlyphCustomerStatus {
     /// External create under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// What the operator saw when it last found all well; it need not ask Stripe again while that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_for: Option<String>,
 }
 
-/// Prepaid credits, as of a moment.
+/// Prepaid credits, as of a moment: of all grants that are neither deleted nor past their end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Credits {
-    /// Credits granted so far.
+    /// Credits granted, less those taken back.
     pub granted: i64,
-    /// Credits used so far.
+    /// Credits used of these grants.
     pub used: i64,
-    /// When `used` was read.
+    /// Credits that can be spent.
+    pub left: i64,
+    /// When any of these numbers last changed.
     pub as_of: Time,
 }

@@ -36,6 +36,10 @@ use crate::rules;
     validation = rules::name_fits_a_label()
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::rule(
+    "!has(self.daysUntilDue) || self.payment == 'Invoice'",
+    "daysUntilDue needs payment: Invoice beside it; set that, or remove daysUntilDue",
+).field_path(".daysUntilDue"))]
 pub struct SubscriptionSpec {
     /// Who subscribes. Immutable.
     #[x_kube(validation = rules::immutable("customerRef", "make another Subscription for another customer"))]
@@ -51,6 +55,10 @@ pub struct SubscriptionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = rules::between("trialDays", 0, 730, "; 0 means no trial"))]
     pub trial_days: Option<u32>,
+    /// Days until each invoice is due; default 14. Only with `payment: Invoice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::between("daysUntilDue", 1, 365, ""))]
+    pub days_until_due: Option<u32>,
     /// End the subscription with the period that is paid.
     #[serde(default)]
     pub cancel_at_period_end: bool,
@@ -139,10 +147,19 @@ pub struct SubscriptionStatus {
     /// Until when full service goes on although a renewal is unpaid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_until: Option<Time>,
+    /// Where the customer pays or confirms the latest invoice, while that is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_url: Option<String>,
+    /// Subscription schedule (`sub_sched_…`) that brings `pendingTier`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripe_schedule_id: Option<String>,
     /// Tier that takes over at the period's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_tier: Option<String>,
     /// External create under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// What the operator saw when it last found all well; it need not ask Stripe again while that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_for: Option<String>,
 }

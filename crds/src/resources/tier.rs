@@ -61,6 +61,11 @@ pub struct TierSpec {
     #[schemars(length(max = rules::DISPLAY_NAME_LENGTH))]
     #[x_kube(validation = rules::not_blank("displayName", "write the name that customers see"))]
     pub display_name: String,
+    /// What the tier is, in a few sentences; becomes the Stripe product's description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::DESCRIPTION_LENGTH))]
+    #[x_kube(validation = rules::not_blank("description", "write what customers read, or leave it out"))]
+    pub description: Option<String>,
     /// What is charged. Absent: the tier is free, or sold by a person (`contactSales`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<RecurringPrice>,
@@ -70,6 +75,9 @@ pub struct TierSpec {
     /// Which Stripe price stands for this tier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripe: Option<StripePriceRef>,
+    /// What becomes of those who subscribed at a former price when the price changes.
+    #[serde(default)]
+    pub existing_subscribers: ExistingSubscribers,
     /// Requests per billing month. Absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
@@ -83,6 +91,9 @@ pub struct TierSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = rules::between("trialDays", 1, 730, ""))]
     pub trial_days: Option<u32>,
+    /// Whether a trial needs a card to begin. Without one the subscription ends with the trial.
+    #[serde(default)]
+    pub trial_payment_method: TrialPaymentMethod,
     /// What happens when a renewal stays unpaid. Absent: payment is required at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Grace>,
@@ -97,6 +108,18 @@ pub struct TierSpec {
         "features must not hold empty lines; remove them",
     ))]
     pub features: Vec<String>,
+}
+
+/// What becomes of those who subscribed at a former price of the tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ExistingSubscribers {
+    /// They go on paying the price they subscribed at.
+    #[default]
+    Keep,
+    /// They pay the new price from their next period on.
+    AtRenewal,
+    /// They move to the new price at once, and Stripe prorates.
+    Now,
 }
 
 /// A monthly allowance.
@@ -117,6 +140,16 @@ pub enum OverQuota {
     Credits,
     /// Admitted, counted, and billed by use.
     Meter,
+}
+
+/// Whether a trial needs a card to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TrialPaymentMethod {
+    /// The checkout asks for a card, which is charged when the trial ends.
+    #[default]
+    Required,
+    /// The checkout asks for none. A subscription without one by the trial's end is cancelled.
+    Optional,
 }
 
 /// What happens when a renewal stays unpaid.
@@ -148,10 +181,17 @@ pub struct TierStatus {
     /// Stripe price (`price_…`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripe_price_id: Option<String>,
+    /// Prices that the tier was sold at before, oldest first: who pays one of them is on this tier.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub former_price_ids: Vec<String>,
     /// Customers this tier is in force for by a Subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<i64>,
     /// External create under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// What the operator saw when it last found all well; it need not ask Stripe again while that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_for: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! The rules of `CreditPack` and `CreditGrant`.
+//! The rules of `CreditPack`, `CreditPurchase` and `CreditGrant`.
 
-use glyph_crds::{CreditGrant, CreditPack};
+use glyph_crds::{CreditGrant, CreditPack, CreditPurchase};
 
 use crate::table::{
     ACCEPTED, Changed, Made, check_changed, check_made, check_name_length, refused,
@@ -8,6 +8,10 @@ use crate::table::{
 
 const CREDITS: &str = "credits must be from 1 to 1000000000000";
 const GRANT: &str = "a grant cannot be changed; make another CreditGrant for other credits";
+const PURCHASE: &str =
+    "a purchase cannot be changed; make another CreditPurchase for other credits";
+const QUANTITY: &str = "quantity must be from 1 to 100";
+const DAYS: &str = "expiresAfterDays must be from 1 to 3650";
 const PREFIX: &str =
     "source.id must begin with cs_ for a CheckoutSession, and with in_ for an Invoice";
 
@@ -17,8 +21,27 @@ pub const PACKS_MADE: &[Made] = &[
         ACCEPTED,
     ),
     (
+        "{displayName: X, description: '', credits: 1, price: {currency: usd, amount: 1}}",
+        refused(
+            "spec.description",
+            "description must not be empty; write what customers read, or leave it out",
+        ),
+    ),
+    (
         "{displayName: X, credits: 1000000000000, price: {currency: usd, amount: 1}, stripe: {priceId: price_1}}",
         ACCEPTED,
+    ),
+    (
+        "{displayName: X, credits: 1, price: {currency: usd, amount: 1}, expiresAfterDays: 3650}",
+        ACCEPTED,
+    ),
+    (
+        "{displayName: X, credits: 1, price: {currency: usd, amount: 1}, expiresAfterDays: 0}",
+        refused("spec.expiresAfterDays", DAYS),
+    ),
+    (
+        "{displayName: X, credits: 1, price: {currency: usd, amount: 1}, expiresAfterDays: 3651}",
+        refused("spec.expiresAfterDays", DAYS),
     ),
     (
         "{displayName: X, credits: 0, price: {currency: usd, amount: 1}}",
@@ -58,7 +81,64 @@ pub const PACKS_MADE: &[Made] = &[
     ),
 ];
 
+pub const PURCHASES_MADE: &[Made] = &[
+    ("{customerRef: {name: ada}, pack: extra-5000}", ACCEPTED),
+    (
+        "{customerRef: {name: ada}, pack: extra-5000, quantity: 100}",
+        ACCEPTED,
+    ),
+    (
+        "{customerRef: {name: ada}, pack: extra-5000, quantity: 0}",
+        refused("spec.quantity", QUANTITY),
+    ),
+    (
+        "{customerRef: {name: ada}, pack: extra-5000, quantity: 101}",
+        refused("spec.quantity", QUANTITY),
+    ),
+    (
+        "{customerRef: {name: ada}, pack: Extra_5000}",
+        refused(
+            "spec.pack",
+            "pack must be a resource name: lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
+        ),
+    ),
+];
+
+pub const PURCHASES_CHANGED: &[Changed] = &[
+    (
+        "{customerRef: {name: ada}, pack: a}",
+        "{customerRef: {name: ada}, pack: a, quantity: 1}",
+        ACCEPTED,
+    ),
+    (
+        "{customerRef: {name: ada}, pack: a}",
+        "{customerRef: {name: ada}, pack: a, quantity: 2}",
+        refused("spec", PURCHASE),
+    ),
+    (
+        "{customerRef: {name: ada}, pack: a}",
+        "{customerRef: {name: ada}, pack: b}",
+        refused("spec", PURCHASE),
+    ),
+    (
+        "{customerRef: {name: ada}, pack: a}",
+        "{customerRef: {name: eve}, pack: a}",
+        refused("spec", PURCHASE),
+    ),
+];
+
 pub const GRANTS_MADE: &[Made] = &[
+    (
+        "{customerRef: {name: ada}, credits: 5, source: {type: Admin, reason: x}, expiresAt: '2027-01-31T00:00:00Z'}",
+        ACCEPTED,
+    ),
+    (
+        "{customerRef: {name: ada}, credits: 5, source: {type: Admin, reason: x}, expiresAt: '2027-01-31'}",
+        refused(
+            "spec.expiresAt",
+            "expiresAt must be an RFC 3339 time with its zone, such as 2027-01-31T00:00:00Z",
+        ),
+    ),
     (
         "{customerRef: {name: ada}, credits: 5, source: {type: CheckoutSession, id: cs_test_1}}",
         ACCEPTED,
@@ -134,6 +214,11 @@ pub const GRANTS_CHANGED: &[Changed] = &[
         "{customerRef: {name: ada}, credits: 5, source: {type: Admin, reason: other}}",
         refused("spec", GRANT),
     ),
+    (
+        "{customerRef: {name: ada}, credits: 5, source: {type: Admin, reason: x}}",
+        "{customerRef: {name: ada}, credits: 5, source: {type: Admin, reason: x}, expiresAt: '2027-01-31T00:00:00Z'}",
+        refused("spec", GRANT),
+    ),
 ];
 
 #[tokio::test]
@@ -143,6 +228,17 @@ async fn a_credit_pack_is_refused_with_a_sentence_or_accepted() {
         "{displayName: X, credits: 1, price: {currency: usd, amount: 1}}",
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_credit_purchase_is_refused_with_a_sentence_or_accepted() {
+    check_made::<CreditPurchase>(PURCHASES_MADE).await;
+    check_name_length::<CreditPurchase>("{customerRef: {name: ada}, pack: a}").await;
+}
+
+#[tokio::test]
+async fn a_credit_purchase_never_changes() {
+    check_changed::<CreditPurchase>(PURCHASES_CHANGED).await;
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ fn each_sentence_of_the_schemas_is_the_answer_to_some_case() {
         subscription::MADE,
         api_key::MADE,
         credits::PACKS_MADE,
+        credits::PURCHASES_MADE,
         credits::GRANTS_MADE,
     ];
     let made = tables.iter().flat_map(|table| table.iter());
@@ -62,6 +63,7 @@ fn each_sentence_of_the_schemas_is_the_answer_to_some_case() {
         customer::CHANGED,
         subscription::CHANGED,
         api_key::CHANGED,
+        credits::PURCHASES_CHANGED,
         credits::GRANTS_CHANGED,
     ];
     let changed = tables.iter().flat_map(|table| table.iter());

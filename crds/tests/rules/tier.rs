@@ -23,6 +23,15 @@ pub const MADE: &[Made] = &[
             "displayName must not be empty; write the name that customers see",
         ),
     ),
+    ("{displayName: X, description: A plan.}", ACCEPTED),
+    (
+        "{displayName: X, description: ' '}",
+        refused(
+            "spec.description",
+            "description must not be empty; write what customers read, or leave it out",
+        ),
+    ),
+    ("{displayName: X, existingSubscribers: AtRenewal}", ACCEPTED),
     // Price, or a person who sells.
     (
         "{displayName: X, price: {currency: usd, amount: 2900, interval: Month}}",
