@@ -2,12 +2,14 @@
 //!
 //! [`conformance_tests!`]: crate::conformance_tests
 
+mod credits;
 mod quota;
 mod rate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::credits::*;
 pub use self::quota::*;
 pub use self::rate::*;
 use crate::{Counters, Outcome, Period, Spend};
@@ -19,6 +21,9 @@ pub trait Subject {
 
     /// The counters. All calls give the same ones.
     fn counters(&self) -> Arc<Self::Counters>;
+
+    /// The second that the counters' clock shows, since 1970.
+    fn now(&self) -> impl Future<Output = i64>;
 
     /// Lets this much of the counters' time pass.
     fn pass(&self, time: Duration) -> impl Future<Output = ()>;
@@ -46,6 +51,20 @@ macro_rules! conformance_tests {
             counts_up_to_two_to_the_53_are_exact
             what_cannot_be_counted_is_refused
             many_parallel_spenders_get_exactly_the_limit
+            what_the_quota_does_not_hold_is_taken_from_credits_wholly_or_not_at_all
+            grants_are_spent_in_the_order_given_and_counted_by_their_ids
+            an_expired_grant_is_passed_over_and_comes_back_for_nobody
+            a_grant_that_expires_between_two_requests_is_not_spent_by_the_second
+            credits_taken_back_below_what_is_used_leave_nothing_and_owe_nothing
+            a_floor_raises_the_use_of_a_grant_and_never_lowers_it
+            a_new_period_gives_the_quota_again_and_no_credits
+            without_a_limit_no_credits_are_taken
+            a_request_of_cost_zero_takes_no_credits_and_a_too_dear_one_none_either
+            a_refusal_by_the_rate_limit_takes_no_credits
+            credits_up_to_two_to_the_53_are_exact
+            grants_that_cannot_be_counted_are_refused
+            many_parallel_spenders_get_exactly_quota_and_credits
+            credits_used_are_read_for_many_customers_at_once
         }
     };
     ($subject:expr; $($rule:ident)*) => {$(
@@ -71,6 +90,7 @@ const PLAIN: Spend<'static> = Spend {
     limit: None,
     floor: 0,
     rate: None,
+    grants: &[],
 };
 
 async fn spend(subject: &impl Subject, spend: Spend<'_>) -> Outcome {

@@ -1,4 +1,4 @@
-//! The counters: how much of a quota is used, and how fast a key is used.
+//! The counters: how much of a quota is used, how many credits past it, and how fast a key is used.
 //!
 //! One trait, [`Counters`]; [`RedisCounters`] in front of Redis, exact however many sidecars share it; its twin
 //! [`MemoryCounters`] for tests and trials; and one conformance suite (feature `conformance`) that both pass. What to
@@ -10,12 +10,16 @@ mod breaker;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "redis")]
+mod credit_marks;
+mod credits;
+#[cfg(feature = "redis")]
 mod high_water;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 mod spend;
 
+pub use credits::{Credits, Grant, MAX_GRANTS};
 pub use memory::MemoryCounters;
 #[cfg(feature = "redis")]
 pub use redis::{DEFAULT_DEADLINE, EvictingRedis, InvalidUrl, RedisCounters};

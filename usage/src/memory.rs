@@ -1,13 +1,14 @@
 //! The in-memory twin of the Redis script: the same decisions, in one process. For tests, and for trials without
 //! Redis. It keeps everything it has counted, and forgets it when it is dropped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::spend::validate_counter;
+use crate::spend::{validate_counter, validate_customer};
 use crate::{
-    Counters, CountersError, Decision, MAX_COUNT, Outcome, Period, Rate, RateState, Spend,
+    Counters, CountersError, Credits, Decision, Grant, MAX_COUNT, Outcome, Period, Rate, RateState,
+    Spend,
 };
 
 /// Microseconds; covers rounding. As in `spend.lua`.
@@ -15,7 +16,7 @@ const SLACK: f64 = 0.5;
 
 /// Counters in this process' memory, over a clock of the caller's.
 pub struct MemoryCounters {
-    /// Microseconds since any fixed moment.
+    /// Microseconds since 1970.
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
     counts: Mutex<Counts>,
 }
@@ -26,10 +27,12 @@ struct Counts {
     used: HashMap<(String, i64), u64>,
     /// By customer and key: when the bucket is full again, microseconds of the clock.
     arrivals: HashMap<(String, String), f64>,
+    /// By customer and grant.
+    credits: HashMap<String, BTreeMap<String, u64>>,
 }
 
 impl MemoryCounters {
-    /// Nothing counted yet. `clock` gives microseconds since any fixed moment; below 2^53.
+    /// Nothing counted yet. `clock` gives microseconds since 1970; below 2^53.
     pub fn new(clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self {
             clock: Box::new(clock),
@@ -54,6 +57,21 @@ impl Counters for MemoryCounters {
             .copied()
             .unwrap_or(0))
     }
+
+    async fn used_credits(
+        &self,
+        customers: &[&str],
+    ) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |customer: &&str| {
+            validate_customer(customer)?;
+            let credits = counts.credits.get(*customer).into_iter().flatten();
+            Ok(credits
+                .map(|(id, used)| (id.clone(), *used as i64))
+                .collect())
+        };
+        customers.iter().map(of).collect()
+    }
 }
 
 impl Counts {
@@ -63,7 +81,13 @@ impl Counts {
             .entry((spend.customer.to_owned(), spend.period.start))
             .or_default();
         *used = (*used).max(spend.floor);
-        let over = spend.cost > 0 && spend.limit.is_some_and(|limit| *used + spend.cost > limit);
+        let held = |limit: u64| limit.saturating_sub(*used).min(spend.cost);
+        let from_credits = spend.cost - spend.limit.map_or(spend.cost, held);
+        let mut purse = (!spend.grants.is_empty()).then(|| {
+            let credits = self.credits.entry(spend.customer.to_owned()).or_default();
+            Purse::new(credits, spend.grants, now)
+        });
+        let over = from_credits > purse.as_ref().map_or(0, Purse::left);
 
         let arrival = self
             .arrivals
@@ -80,7 +104,10 @@ impl Counts {
             None => Decision::Admitted,
         };
         if decision == Decision::Admitted {
-            *used = (*used + spend.cost).min(MAX_COUNT);
+            *used = (*used + spend.cost - from_credits).min(MAX_COUNT);
+            if let Some(purse) = &mut purse {
+                purse.take(from_credits);
+            }
             bucket.iter_mut().for_each(|(bucket, _)| bucket.take_one());
         }
         Outcome {
@@ -91,7 +118,65 @@ impl Counts {
                 *arrival = bucket.arrival;
                 bucket.state()
             }),
+            credits: purse.map(|purse| Credits {
+                taken: purse.taken,
+                left: purse.left(),
+            }),
         }
+    }
+}
+
+/// The grants of a request, each with the count of its use and what may be taken of it.
+struct Purse<'a> {
+    /// By grant: the count, raised to the floor.
+    credits: &'a mut BTreeMap<String, u64>,
+    /// In the order they are spent.
+    rooms: Vec<(&'a str, u64)>,
+    taken: u64,
+}
+
+impl<'a> Purse<'a> {
+    /// `now`: microseconds since 1970.
+    fn new(credits: &'a mut BTreeMap<String, u64>, grants: &'a [Grant], now: f64) -> Self {
+        let now = (now / 1e6) as i64;
+        let rooms = grants.iter().map(|grant| {
+            let used = credits.get(&*grant.id).map_or(0, |used| *used);
+            let raised = used.max(grant.floor);
+            if raised > used {
+                credits.insert(grant.id.to_string(), raised);
+            }
+            let alive = grant.expires_at.is_none_or(|end| end > now);
+            let room = if alive {
+                grant.available.saturating_sub(raised)
+            } else {
+                0
+            };
+            (&*grant.id, room)
+        });
+        Self {
+            rooms: rooms.collect(),
+            credits,
+            taken: 0,
+        }
+    }
+
+    fn left(&self) -> u64 {
+        let rooms = self.rooms.iter().map(|(_, room)| *room);
+        rooms.fold(0, u64::saturating_add).min(MAX_COUNT)
+    }
+
+    /// Takes `amount`, of which there must be as much.
+    fn take(&mut self, amount: u64) {
+        let mut owed = amount;
+        for (id, room) in &mut self.rooms {
+            let take = owed.min(*room);
+            owed -= take;
+            *room -= take;
+            if take > 0 {
+                *self.credits.entry((*id).to_owned()).or_default() += take;
+            }
+        }
+        self.taken = amount;
     }
 }
 

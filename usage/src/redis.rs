@@ -3,25 +3,30 @@
 //! A request waits for Redis no longer than the deadline. One that was too late may have been counted all the same:
 //! Redis runs what has reached it. That errs on the side of counting. After a few in a row nothing is sent any more
 //! until Redis answers again; see `link`. A Redis that lost its data is raised to the highest count this process has
-//! seen; see `high_water`. Redis' own types stop here.
+//! seen; see `high_water` and `credit_marks`. Redis' own types stop here.
 
 mod link;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo, RedisResult, ServerErrorKind};
+use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisResult, ServerErrorKind};
 use tokio_util::sync::CancellationToken;
 
 use self::link::Link;
+use crate::credit_marks::CreditMarks;
 use crate::high_water::HighWater;
-use crate::spend::validate_counter;
-use crate::{Counters, CountersError, Decision, Outcome, Period, RateState, Spend};
+use crate::spend::{validate_counter, validate_customer};
+use crate::{Counters, CountersError, Credits, Decision, Outcome, Period, RateState, Spend};
 
 /// How long a request waits for Redis, if nothing else is asked for.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(20);
+
+/// Customers whose credits are read at once.
+const CUSTOMERS_AT_ONCE: usize = 500;
 
 const SCRIPT: &str = include_str!("spend.lua");
 
@@ -49,11 +54,27 @@ pub struct RedisCounters(Arc<Shared>);
 
 struct Shared {
     link: Link,
-    marks: Mutex<HighWater>,
+    marks: Mutex<Marks>,
 }
 
-/// `{verdict, used, rate remaining, retry after, full after, now}`; see `spend.lua`.
-type Reply = (u8, u64, u32, u64, u64, i64);
+/// What this process has seen.
+#[derive(Default)]
+struct Marks {
+    quotas: HighWater,
+    credits: CreditMarks,
+}
+
+/// What is known to be used: of the quota, and of each grant.
+struct Floors {
+    quota: u64,
+    credits: Vec<u64>,
+}
+
+/// The script's answer, without the counts of the grants; see `spend.lua`.
+struct Reply {
+    outcome: Outcome,
+    now: i64,
+}
 
 impl RedisCounters {
     /// Counters at `url`, `redis://[user:password@]host[:port][/database]`, that wait no longer than `deadline` for
@@ -84,7 +105,7 @@ impl RedisCounters {
         self.0.link.is_available()
     }
 
-    fn marks(&self) -> MutexGuard<'_, HighWater> {
+    fn marks(&self) -> MutexGuard<'_, Marks> {
         self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -92,13 +113,13 @@ impl RedisCounters {
         &self,
         mut connection: MultiplexedConnection,
         spend: &Spend<'_>,
-        floor: u64,
-    ) -> RedisResult<Reply> {
-        let by_hash = script_command("EVALSHA", self.0.link.script_hash(), spend, floor);
+        floors: &Floors,
+    ) -> RedisResult<Vec<u64>> {
+        let by_hash = script_command("EVALSHA", self.0.link.script_hash(), spend, floors);
         match by_hash.query_async(&mut connection).await {
             // Redis has restarted or its scripts were flushed: EVAL runs the script and keeps it.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                script_command("EVAL", SCRIPT, spend, floor)
+                script_command("EVAL", SCRIPT, spend, floors)
                     .query_async(&mut connection)
                     .await
             }
@@ -110,32 +131,30 @@ impl RedisCounters {
 impl Counters for RedisCounters {
     async fn spend(&self, spend: &Spend<'_>) -> Result<Outcome, CountersError> {
         spend.validate()?;
-        let floor = self
-            .marks()
-            .floor(spend.customer, spend.period)
-            .max(spend.floor);
-        let reply = self
+        let floors = {
+            let marks = self.marks();
+            let quota = marks.quotas.floor(spend.customer, spend.period);
+            Floors {
+                quota: quota.max(spend.floor),
+                credits: marks.credits.floors(spend.customer, spend.grants),
+            }
+        };
+        let numbers = self
             .0
             .link
-            .ask(|connection| self.run_script(connection, spend, floor))
+            .ask(|connection| self.run_script(connection, spend, &floors))
             .await?;
-        let (verdict, used, rate_remaining, retry_after, full_after, now) = reply;
-        self.marks().record(spend.customer, spend.period, used, now);
-        Ok(Outcome {
-            decision: match verdict {
-                0 => Decision::Admitted,
-                1 => Decision::QuotaExceeded,
-                _ => Decision::RateLimited {
-                    retry_after: Duration::from_micros(retry_after),
-                },
-            },
-            used,
-            remaining: spend.limit.map(|limit| limit.saturating_sub(used)),
-            rate: spend.rate.map(|_| RateState {
-                remaining: rate_remaining,
-                full_after: Duration::from_micros(full_after),
-            }),
-        })
+        let (reply, credits_used) =
+            read_reply(&numbers, spend).ok_or_else(|| CountersError::Failed(UNREADABLE.into()))?;
+        let mut marks = self.marks();
+        let (customer, used) = (spend.customer, reply.outcome.used);
+        marks.quotas.record(customer, spend.period, used, reply.now);
+        if !credits_used.is_empty() {
+            marks
+                .credits
+                .record(customer, spend.grants, credits_used, reply.now);
+        }
+        Ok(reply.outcome)
     }
 
     async fn used(&self, customer: &str, period: Period) -> Result<u64, CountersError> {
@@ -143,8 +162,87 @@ impl Counters for RedisCounters {
         let get = Cmd::get(quota_key(customer, period));
         let get = async |mut connection| get.query_async::<Option<u64>>(&mut connection).await;
         let counted = self.0.link.ask(get).await?.unwrap_or(0);
-        Ok(counted.max(self.marks().floor(customer, period)))
+        Ok(counted.max(self.marks().quotas.floor(customer, period)))
     }
+
+    /// One round trip for each 500 customers; each may take the deadline. What cannot be read (overwritten by hand)
+    /// is logged and left out, so that it keeps nobody else's from being read.
+    async fn used_credits(
+        &self,
+        customers: &[&str],
+    ) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+        customers
+            .iter()
+            .try_for_each(|customer| validate_customer(customer))?;
+        let mut all = Vec::with_capacity(customers.len());
+        for some in customers.chunks(CUSTOMERS_AT_ONCE) {
+            let mut pipeline = Pipeline::with_capacity(some.len());
+            pipeline.ignore_errors();
+            for customer in some {
+                pipeline.hgetall(credits_key(customer));
+            }
+            let read = async |mut connection| pipeline.query_async(&mut connection).await;
+            let answers: Vec<RedisResult<BTreeMap<String, String>>> = self.0.link.ask(read).await?;
+            all.extend(answers.into_iter().map(credits_read));
+        }
+        Ok(all)
+    }
+}
+
+const UNREADABLE: &str = "the script's answer is not of its form";
+
+/// The answer, and how much is used of each grant. `None` when it is none.
+fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [u64])> {
+    let (&[verdict, used, rate_remaining, retry_after, full_after, now], rest) =
+        numbers.split_first_chunk()?;
+    let (credits, credits_used) = match rest.split_first_chunk() {
+        Some((&[taken, left], used)) => (Some(Credits { taken, left }), used),
+        None => (None, &[][..]),
+    };
+    if credits_used.len() != spend.grants.len() {
+        return None;
+    }
+    let outcome = Outcome {
+        decision: match verdict {
+            0 => Decision::Admitted,
+            1 => Decision::QuotaExceeded,
+            _ => Decision::RateLimited {
+                retry_after: Duration::from_micros(retry_after),
+            },
+        },
+        used,
+        remaining: spend.limit.map(|limit| limit.saturating_sub(used)),
+        rate: match spend.rate {
+            Some(_) => Some(RateState {
+                remaining: rate_remaining.try_into().ok()?,
+                full_after: Duration::from_micros(full_after),
+            }),
+            None => None,
+        },
+        credits,
+    };
+    let now = now.try_into().ok()?;
+    Some((Reply { outcome, now }, credits_used))
+}
+
+/// The counts of a hash that can be read.
+fn credits_read(hash: RedisResult<BTreeMap<String, String>>) -> BTreeMap<String, i64> {
+    let hash = hash.unwrap_or_else(|error| {
+        tracing::warn!(%error, "failed to read the credits used by a customer");
+        BTreeMap::new()
+    });
+    let count = |(id, used): (String, String)| match used.parse() {
+        Ok(used) => Some((id, used)),
+        Err(_) => {
+            tracing::warn!(grant = %id, "failed to read the credits used of a grant: not a number");
+            None
+        }
+    };
+    hash.into_iter().filter_map(count).collect()
+}
+
+fn credits_key(customer: &str) -> String {
+    format!("glyph:{{{customer}}}:credits")
 }
 
 fn quota_key(customer: &str, period: Period) -> String {
@@ -152,77 +250,45 @@ fn quota_key(customer: &str, period: Period) -> String {
 }
 
 /// The script's KEYS and ARGV, as documented at its head.
-fn script_command(verb: &str, script: &str, spend: &Spend<'_>, floor: u64) -> Cmd {
+fn script_command(verb: &str, script: &str, spend: &Spend<'_>, floors: &Floors) -> Cmd {
+    let has_grants = !spend.grants.is_empty();
+    let keys = match spend.rate {
+        _ if has_grants => 3,
+        Some(_) => 2,
+        None => 1,
+    };
     let mut command = Cmd::new();
     command.arg(verb).arg(script);
     command
-        .arg(if spend.rate.is_some() { 2 } else { 1 })
+        .arg(keys)
         .arg(quota_key(spend.customer, spend.period));
-    if spend.rate.is_some() {
+    if keys > 1 {
         command.arg(format!(
             "glyph:{{{}}}:rate:{}",
             spend.customer, spend.key_id
         ));
+    }
+    if has_grants {
+        command.arg(credits_key(spend.customer));
     }
     command.arg(spend.cost);
     match spend.limit {
         Some(limit) => command.arg(limit),
         None => command.arg(-1),
     };
-    command.arg(floor).arg(spend.period.end);
-    if let Some(rate) = spend.rate {
-        command.arg(rate.interval()).arg(rate.burst);
+    command.arg(floors.quota).arg(spend.period.end);
+    match spend.rate {
+        Some(rate) => command.arg(rate.interval()).arg(rate.burst),
+        None if has_grants => command.arg(0).arg(0),
+        None => &mut command,
+    };
+    for (grant, floor) in spend.grants.iter().zip(&floors.credits) {
+        let expires_at = grant.expires_at.unwrap_or(i64::MAX);
+        command.arg(&*grant.id).arg(grant.available);
+        command.arg(floor).arg(expires_at);
     }
     command
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Rate;
-
-    #[test]
-    fn both_keys_of_a_request_have_the_customer_as_their_one_hash_tag() {
-        let rate = Some(Rate {
-            requests_per_second: 4,
-            burst: 8,
-        });
-        let period = Period {
-            start: 100,
-            end: 200,
-        };
-        let spend = Spend {
-            customer: "c-1",
-            key_id: "k-1",
-            cost: 2,
-            period,
-            limit: Some(9),
-            floor: 0,
-            rate,
-        };
-        let command = script_command("EVALSHA", "hash", &spend, 3);
-        let words: Vec<_> = command
-            .args_iter()
-            .map(|word| match word {
-                redis::Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-                _ => panic!("a cursor or other word"),
-            })
-            .collect();
-        let keys = ["glyph:{c-1}:quota:100", "glyph:{c-1}:rate:k-1"];
-        assert_eq!(words[..5], ["EVALSHA", "hash", "2", keys[0], keys[1]]);
-        assert_eq!(words[5..], ["2", "9", "3", "200", "250000.0", "8"]);
-    }
-
-    #[test]
-    fn a_url_that_cannot_be_used_is_refused_without_being_shown() {
-        for url in [
-            "redis://:hunter2@",
-            "rediss://:hunter2@localhost",
-            "http://:hunter2@localhost",
-            "hunter2",
-        ] {
-            let refused = RedisCounters::new(url, DEFAULT_DEADLINE).err().unwrap();
-            assert!(!format!("{refused} {refused:?}").contains("hunter2"));
-        }
-    }
-}
+mod tests;

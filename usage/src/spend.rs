@@ -1,7 +1,10 @@
 //! The vocabulary of the counters: what is asked, what is answered, and what may go wrong. Pure.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
+
+use crate::credits::{self, Credits, Grant};
 
 /// The highest count, cost or limit: 2^53 − 1, up to which the numbers of Redis' Lua are exact.
 pub const MAX_COUNT: u64 = (1 << 53) - 1;
@@ -17,7 +20,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Counters that decide whether a request may pass, and count it if it does, in one step.
 pub trait Counters: Send + Sync + 'static {
-    /// Admits and counts the request, or refuses it and counts nothing, neither quota nor rate.
+    /// Admits and counts the request, or refuses it and counts nothing: neither quota, credits nor rate.
     ///
     /// When this fails or is dropped while it waits, the request may have been counted all the same: an error errs
     /// on the side of counting, never of admitting more than the limit.
@@ -32,12 +35,21 @@ pub trait Counters: Send + Sync + 'static {
         customer: &str,
         period: Period,
     ) -> impl Future<Output = Result<u64, CountersError>> + Send;
+
+    /// How many credits each of `customers` has used, by grant id, in the order asked: empty where nothing is known.
+    ///
+    /// It is what a checkpoint copies: take the maximum of it and the last checkpoint, for it may have been lost.
+    fn used_credits(
+        &self,
+        customers: &[&str],
+    ) -> impl Future<Output = Result<Vec<BTreeMap<String, i64>>, CountersError>> + Send;
 }
 
 /// One request that asks to pass.
 ///
 /// The quota counts `cost`; the rate limit counts requests, so that a dear request is not a fast one. A request of
 /// cost 0 counts nothing and is never refused for quota, but it is a request all the same and is rate limited.
+/// What the quota does not hold of the cost is taken from `grants`, wholly or not at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Spend<'a> {
     /// The customer's UID: who the quota belongs to. All of a customer's counters share one Redis slot.
@@ -56,6 +68,11 @@ pub struct Spend<'a> {
     pub floor: u64,
     /// The rate limit of the key. `None` is unlimited.
     pub rate: Option<Rate>,
+    /// The credits that the request may draw on, in the order they are spent; at most [`MAX_GRANTS`], of different
+    /// ids. Without a limit none is ever taken.
+    ///
+    /// [`MAX_GRANTS`]: crate::MAX_GRANTS
+    pub grants: &'a [Grant],
 }
 
 /// A billing month: from `start` up to, not including, `end`; seconds since 1970 UTC.
@@ -94,6 +111,8 @@ pub struct Outcome {
     pub remaining: Option<u64>,
     /// The state of the rate limit; `None` without one.
     pub rate: Option<RateState>,
+    /// What it came to in credits; `None` when the request had no grants to draw on.
+    pub credits: Option<Credits>,
 }
 
 /// Whether a request may pass.
@@ -101,7 +120,7 @@ pub struct Outcome {
 pub enum Decision {
     /// It may, and is counted.
     Admitted,
-    /// The quota does not hold its cost. Also the answer when the rate limit would refuse it as well.
+    /// The quota and the credits do not hold its cost. Also the answer when the rate limit would refuse it as well.
     QuotaExceeded,
     /// The key is used too fast.
     RateLimited {
@@ -167,6 +186,7 @@ impl Spend<'_> {
             numbers.iter().all(|&number| number <= MAX_COUNT),
             "cost, limit and floor must be at most 2^53 - 1",
         )?;
+        credits::validate(self.grants)?;
         let Some(rate) = self.rate else { return Ok(()) };
         rule(
             (1..=MAX_REQUESTS_PER_SECOND).contains(&rate.requests_per_second),
@@ -181,11 +201,7 @@ impl Spend<'_> {
 
 /// Refuses a counter that has no name of its own. Braces would change the Redis slot.
 pub(crate) fn validate_counter(customer: &str, period: Period) -> Result<(), CountersError> {
-    if !is_name(customer) {
-        return Err(CountersError::Invalid(
-            "the customer must not be empty or hold braces",
-        ));
-    }
+    validate_customer(customer)?;
     if !(0 <= period.start && period.start < period.end && period.end <= LAST_SECOND) {
         return Err(CountersError::Invalid(
             "the period must end after its start, and lie between 1970 and 9999",
@@ -194,6 +210,16 @@ pub(crate) fn validate_counter(customer: &str, period: Period) -> Result<(), Cou
     Ok(())
 }
 
-fn is_name(text: &str) -> bool {
+pub(crate) fn validate_customer(customer: &str) -> Result<(), CountersError> {
+    if is_name(customer) {
+        Ok(())
+    } else {
+        Err(CountersError::Invalid(
+            "the customer must not be empty or hold braces",
+        ))
+    }
+}
+
+pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(['{', '}'])
 }

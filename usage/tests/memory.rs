@@ -30,6 +30,10 @@ impl Subject for Memory {
         self.counters.clone()
     }
 
+    async fn now(&self) -> i64 {
+        (self.micros.load(Ordering::Relaxed) / 1_000_000) as i64
+    }
+
     async fn pass(&self, time: Duration) {
         self.micros
             .fetch_add(time.as_micros() as u64, Ordering::Relaxed);
@@ -123,6 +127,7 @@ fn outcome(memory: &Memory, step: &Step, rate: Option<Rate>) -> Outcome {
         limit: step.limit,
         floor: 0,
         rate,
+        grants: &[],
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod clock;
+mod credits;
 mod exact;
 mod keys;
 mod life;
@@ -16,13 +18,17 @@ use std::time::Duration;
 
 use glyph_usage::RedisCounters;
 use glyph_usage::conformance::Subject;
-use support::{Front, RELAXED, front};
+use support::{Front, RELAXED, front, redis_now};
 
 impl Subject for Front {
     type Counters = RedisCounters;
 
     fn counters(&self) -> Arc<RedisCounters> {
         Arc::new(self.counters.clone())
+    }
+
+    async fn now(&self) -> i64 {
+        redis_now(&self.redis).await
     }
 
     async fn pass(&self, time: Duration) {

@@ -25,6 +25,7 @@ pub const PLAIN: Spend<'static> = Spend {
     limit: None,
     floor: 0,
     rate: None,
+    grants: &[],
 };
 
 /// A Redis of its own, and counters connected to it.
@@ -36,7 +37,11 @@ pub struct Front {
 
 /// A new Redis, and counters connected to it that wait `deadline` for an answer.
 pub async fn front(deadline: Duration) -> Front {
-    let redis = Redis::start().await.unwrap();
+    front_of(Redis::start().await.unwrap(), deadline).await
+}
+
+/// Counters connected to this Redis.
+pub async fn front_of(redis: Redis, deadline: Duration) -> Front {
     let (counters, keeper) = connect(&redis, deadline).await;
     Front {
         redis,
@@ -67,4 +72,10 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 /// The number in Redis' answer `:42`.
 pub fn int(answer: &str) -> i64 {
     answer.trim_start_matches(':').parse().unwrap()
+}
+
+/// The second that Redis' clock shows, since 1970.
+pub async fn redis_now(redis: &Redis) -> i64 {
+    let script = r#"EVAL "return tonumber(redis.call('TIME')[1])" 0"#;
+    int(&redis.command_line(script).await.unwrap())
 }

@@ -1,0 +1,79 @@
+use super::*;
+use crate::{Grant, Rate};
+
+const RATE: Rate = Rate {
+    requests_per_second: 4,
+    burst: 8,
+};
+const QUOTA_KEY: &str = "glyph:{c-1}:quota:100";
+const RATE_KEY: &str = "glyph:{c-1}:rate:k-1";
+
+/// The words of a request's command, after `EVALSHA hash`.
+fn words(rate: Option<Rate>, grants: &[Grant]) -> Vec<String> {
+    let spend = Spend {
+        customer: "c-1",
+        key_id: "k-1",
+        cost: 2,
+        period: Period {
+            start: 100,
+            end: 200,
+        },
+        limit: Some(9),
+        floor: 0,
+        rate,
+        grants,
+    };
+    let floors = Floors {
+        quota: 3,
+        credits: vec![5; grants.len()],
+    };
+    let command = script_command("EVALSHA", "hash", &spend, &floors);
+    let word = |word: redis::Arg<&[u8]>| match word {
+        redis::Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        _ => panic!("a cursor or other word"),
+    };
+    let words: Vec<_> = command.args_iter().map(word).collect();
+    assert_eq!(words[..2], ["EVALSHA", "hash"]);
+    words[2..].to_vec()
+}
+
+#[test]
+fn all_keys_of_a_request_have_the_customer_as_their_one_hash_tag() {
+    let grant = |id: &str, expires_at| Grant {
+        id: id.into(),
+        available: 7,
+        floor: 4,
+        expires_at,
+    };
+    let grants = [grant("g-1", Some(150)), grant("g-2", None)];
+    let credits = "glyph:{c-1}:credits";
+    let never = i64::MAX.to_string();
+    let shared = ["3", QUOTA_KEY, RATE_KEY, credits, "2", "9", "3", "200"];
+    let listed = ["g-1", "7", "5", "150", "g-2", "7", "5", &never];
+    let rated = words(Some(RATE), &grants);
+    assert_eq!(rated, [&shared[..], &["250000.0", "8"], &listed].concat());
+    let unrated = words(None, &grants);
+    assert_eq!(unrated, [&shared[..], &["0", "0"], &listed].concat());
+}
+
+#[test]
+fn a_request_without_grants_sends_no_word_of_credits() {
+    let rated = [
+        "2", QUOTA_KEY, RATE_KEY, "2", "9", "3", "200", "250000.0", "8",
+    ];
+    assert_eq!(words(Some(RATE), &[]), rated);
+    assert_eq!(words(None, &[]), ["1", QUOTA_KEY, "2", "9", "3", "200"]);
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_refused_without_being_shown() {
+    for url in [
+        "redis://:hunter2@",
+        "rediss://:hunter2@localhost",
+        "http://:hunter2@localhost",
+        "hunter2",
+    ] {
+        let refused = RedisCounters::new(url, DEFAULT_DEADLINE).err().unwrap();
+        assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+    }
+}
