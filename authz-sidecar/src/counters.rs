@@ -1,6 +1,7 @@
 //! The counters in Redis, at the `REDIS_URL` that is in force: when the credential changes, the next check goes to the
 //! new one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,5 +82,12 @@ impl Counters for ReloadingRedis {
 
     async fn used(&self, customer: &str, period: Period) -> Result<u64, CountersError> {
         self.current.load_full().used(customer, period).await
+    }
+
+    async fn used_credits(
+        &self,
+        customers: &[&str],
+    ) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+        self.current.load_full().used_credits(customers).await
     }
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use glyph_authz_core::Verdict;
 use glyph_authz_core::index::Kind;
+use glyph_authz_core::{Permit, Verdict};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -34,6 +34,11 @@ struct Decision {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTier {
+    tier: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfKind {
     kind: &'static str,
 }
@@ -41,6 +46,7 @@ struct OfKind {
 /// What is counted as it happens.
 pub struct Metrics {
     decisions: Family<Decision, Counter>,
+    credits: Family<OfTier, Counter>,
     seconds: Histogram,
     malformed: Family<OfKind, Counter>,
     tiers: RwLock<HashSet<Arc<str>>>,
@@ -50,6 +56,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             decisions: Family::default(),
+            credits: Family::default(),
             seconds: Histogram::new(SECONDS),
             malformed: Family::default(),
             tiers: RwLock::default(),
@@ -79,6 +86,8 @@ impl Metrics {
                 "Checks answered, by code and tier in force",
                 self.decisions.clone(),
             );
+            let help = "Credits taken by requests, by tier in force";
+            registry.register("credits_spent", help, self.credits.clone());
             let help = "Seconds from a check read to its answer, Redis included";
             registry.register("decision_seconds", help, self.seconds.clone());
             let help = "Resources seen that could not be read and are not in force";
@@ -94,6 +103,11 @@ impl Metrics {
             Err(denial) => (denial.code().as_str(), denial.tier()),
         };
         let tier = tier.map_or_else(|| "".into(), |tier| self.tier(tier.name()));
+        let credits = verdict.as_ref().map_or(0, Permit::credits_taken);
+        if credits > 0 {
+            let tier = Arc::clone(&tier);
+            self.credits.get_or_create(&OfTier { tier }).inc_by(credits);
+        }
         self.decisions.get_or_create(&Decision { code, tier }).inc();
         self.seconds.observe(took.as_secs_f64());
     }
@@ -132,7 +146,7 @@ impl Metrics {
 struct State(Box<dyn Fn() -> Seen + Send + Sync>);
 
 struct Seen {
-    kinds: [(Kind, usize, bool); 4],
+    kinds: [(Kind, usize, bool); Kind::ALL.len()],
     redis: bool,
 }
 
@@ -173,7 +187,7 @@ fn by_kind(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    values: [(Kind, i64); 4],
+    values: [(Kind, i64); Kind::ALL.len()],
 ) -> Result<(), fmt::Error> {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (kind, value) in values {

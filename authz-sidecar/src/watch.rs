@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::future::join_all;
 use glyph_authz_core::index::{Change, Kind, Scope};
-use glyph_crds::{ApiKey, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{ApiKey, CreditGrant, GlyphCustomer, Subscription, Tier};
 use glyph_runtime::admin::ReadinessCheck;
 use glyph_runtime::random;
 use kube::api::{Api, ApiResource, DynamicObject};
@@ -64,6 +64,7 @@ fn api(client: &Client, kind: Kind, scope: &Scope) -> Api<DynamicObject> {
         Kind::Customer => ApiResource::erase::<GlyphCustomer>(&()),
         Kind::Subscription => ApiResource::erase::<Subscription>(&()),
         Kind::Key => ApiResource::erase::<ApiKey>(&()),
+        Kind::Grant => ApiResource::erase::<CreditGrant>(&()),
     };
     match scope {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use glyph_crds::Environment;
 use glyph_crds::api_key_format::{Peppers, marker};
 use glyph_crds::period::{allowance_month, calendar_month};
-use glyph_usage::{Decision, MAX_COUNT, Outcome, Period, Rate, Spend};
+use glyph_crds::{Environment, OverQuota};
+use glyph_usage::{Decision, Grant, MAX_COUNT, Outcome, Period, Rate, Spend};
 use jiff::Timestamp;
 
 use crate::credential::{self, Credential, Unusable};
@@ -46,7 +46,8 @@ pub struct Admission {
     cost: u64,
     period: Period,
     quota: Option<u64>,
-    metered: bool,
+    over_quota: OverQuota,
+    grants: Box<[Grant]>,
     rate: Option<Rate>,
     upgrade_at: Option<Arc<str>>,
     now: Timestamp,
@@ -88,12 +89,17 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admissio
     let cost = cost_of(request)?;
     let subscription = basis.index.subscription_of(&key.customer);
     let checkout = subscription.and_then(|subscription| subscription.checkout_url.clone());
+    let grants = match (service.tier.over_quota, service.tier.quota) {
+        (OverQuota::Credits, Some(_)) => basis.index.grants_of(&key.customer, basis.now),
+        _ => Box::default(),
+    };
     Ok(Admission {
         customer_uid: customer.uid.clone(),
         cost,
         period: service.period,
         quota: service.tier.quota,
-        metered: service.tier.metered,
+        over_quota: service.tier.over_quota,
+        grants,
         rate: key.rate.or(service.tier.rate),
         upgrade_at: checkout.or_else(|| basis.policy.billing_url.clone()),
         now: basis.now,
@@ -104,6 +110,7 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admissio
             key_id: key.id.clone(),
             inbound_headers: request.ours.iter().map(ToString::to_string).collect(),
             limits: Limits::default(),
+            credits_taken: 0,
         },
     })
 }
@@ -275,9 +282,13 @@ impl Admission {
             key_id: &self.permit.key_id,
             cost: self.cost,
             period: self.period,
-            limit: if self.metered { None } else { self.quota },
+            limit: match self.over_quota {
+                OverQuota::Meter => None,
+                OverQuota::Deny | OverQuota::Credits => self.quota,
+            },
             floor: 0,
             rate: self.rate,
+            grants: &self.grants,
         }
     }
 
@@ -298,6 +309,7 @@ impl Admission {
             Decision::Admitted => {
                 return Ok(Permit {
                     limits,
+                    credits_taken: outcome.credits.map_or(0, |credits| credits.taken),
                     ..self.permit
                 });
             }
@@ -318,17 +330,28 @@ impl Admission {
             remaining: 0,
             reset: 0,
         });
-        let said = if month.remaining == 0 {
-            format!("All {} calls of this month are used", month.quota)
-        } else {
-            format!(
-                "This request takes {} calls and {} are left of this month",
-                self.cost, month.remaining
-            )
+        let said = match (month.remaining, limits.credits) {
+            (0, None) => format!("All {} calls of this month are used", month.quota),
+            (0, Some(0)) => format!(
+                "All {} calls of this month and all credits are used",
+                month.quota
+            ),
+            (left, None) => format!(
+                "This request takes {} calls and {left} are left of this month",
+                self.cost
+            ),
+            (left, Some(credits)) => format!(
+                "This request takes {} calls; {left} of this month and {credits} credits are left",
+                self.cost
+            ),
         };
         let end = Timestamp::from_second(self.period.end).unwrap_or(Timestamp::MAX);
+        let at_once = match self.over_quota {
+            OverQuota::Credits => "by buying credits or upgrading",
+            OverQuota::Deny | OverQuota::Meter => "by upgrading",
+        };
         let detail = match &self.upgrade_at {
-            Some(url) => format!("{said}; more come at {end}, or at once by upgrading at {url}."),
+            Some(url) => format!("{said}; more come at {end}, or at once {at_once} at {url}."),
             None => format!("{said}; more come at {end}."),
         };
         let denial = Denial::new(Code::QuotaExceeded, detail).retry_after(month.reset);
@@ -350,7 +373,11 @@ impl Admission {
             remaining: state.remaining.into(),
             reset: state.full_after.as_millis().div_ceil(1000) as u64,
         });
-        Limits { month, rate }
+        Limits {
+            month,
+            rate,
+            credits: outcome.credits.map(|credits| credits.left),
+        }
     }
 }
 

@@ -66,6 +66,15 @@ pub(crate) fn key(name: &str, customer: &str, secret: &str, more: Value) -> Dyna
     object(name, all)
 }
 
+/// Credits of `customer`; `more` is merged over the whole.
+pub(crate) fn grant(name: &str, customer: &str, credits: i64, more: Value) -> DynamicObject {
+    let source = json!({"type": "Admin", "reason": "a test"});
+    let spec = json!({"customerRef": {"name": customer}, "credits": credits, "source": source});
+    let mut all = json!({"spec": spec});
+    merge(&mut all, more);
+    object(name, all)
+}
+
 fn merge(into: &mut Value, more: Value) {
     match (into, more) {
         (Value::Object(into), Value::Object(more)) => {

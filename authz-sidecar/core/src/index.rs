@@ -1,4 +1,4 @@
-//! What is known of tiers, customers, subscriptions and keys: only what can change an answer, in compact maps.
+//! What is known of tiers, customers, subscriptions, keys and credits: only what can change an answer, in compact maps.
 //!
 //! Fed from watch events, one generic update for all kinds. A resource that cannot be read stops working: its old
 //! state goes. Until every watch has listed all it watches, the index is not synced and decides nothing.
@@ -10,12 +10,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use glyph_crds::api_key_format::{KeyHash, Pepper};
+use glyph_usage::{Grant, MAX_GRANTS};
+use jiff::{SignedDuration, Timestamp};
 use kube::core::DynamicObject;
 
+use entries::GrantEntry;
 pub(crate) use entries::{
     CustomerEntry, HashEntry, InForce, KeyEntry, SubscriptionEntry, TierEntry,
 };
 use table::Table;
+
+/// Whether a grant has expired is the counters' to judge. What expired this long ago by our clock is not asked of them.
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// Namespace and name of a resource, as `namespace/name`. Neither can hold a slash. Clones share one text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,11 +78,19 @@ pub enum Kind {
     Subscription,
     /// `ApiKey`
     Key,
+    /// `CreditGrant`
+    Grant,
 }
 
 impl Kind {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Tier, Self::Customer, Self::Subscription, Self::Key];
+    pub const ALL: [Self; 5] = [
+        Self::Tier,
+        Self::Customer,
+        Self::Subscription,
+        Self::Key,
+        Self::Grant,
+    ];
 
     /// The name of the kind in Kubernetes.
     #[must_use]
@@ -86,6 +100,7 @@ impl Kind {
             Self::Customer => "GlyphCustomer",
             Self::Subscription => "Subscription",
             Self::Key => "ApiKey",
+            Self::Grant => "CreditGrant",
         }
     }
 }
@@ -135,6 +150,7 @@ pub struct Index {
     customers: Table<CustomerEntry>,
     subscriptions: Table<SubscriptionEntry>,
     keys: Table<KeyEntry>,
+    grants: Table<GrantEntry>,
 }
 
 impl Index {
@@ -146,6 +162,7 @@ impl Index {
             customers: Table::new(scopes),
             subscriptions: Table::new(scopes),
             keys: Table::new(scopes),
+            grants: Table::new(scopes),
         }
     }
 
@@ -156,6 +173,7 @@ impl Index {
             Kind::Customer => self.customers.update(scope, change),
             Kind::Subscription => self.subscriptions.update(scope, change),
             Kind::Key => self.keys.update(scope, change),
+            Kind::Grant => self.grants.update(scope, change),
         }
     }
 
@@ -173,6 +191,7 @@ impl Index {
             Kind::Customer => self.customers.is_synced(),
             Kind::Subscription => self.subscriptions.is_synced(),
             Kind::Key => self.keys.is_synced(),
+            Kind::Grant => self.grants.is_synced(),
         }
     }
 
@@ -184,6 +203,7 @@ impl Index {
             Kind::Customer => self.customers.len(),
             Kind::Subscription => self.subscriptions.len(),
             Kind::Key => self.keys.len(),
+            Kind::Grant => self.grants.len(),
         }
     }
 
@@ -200,6 +220,18 @@ impl Index {
         let all = self.subscriptions.claiming(customer).iter();
         all.filter_map(|name| self.subscriptions.get(name))
             .min_by(|a, b| a.seniority.cmp(&b.seniority))
+    }
+
+    /// The credits that `customer` may have left, in the order they are spent; so many as one request can draw on.
+    pub(crate) fn grants_of(&self, customer: &ObjectName, now: Timestamp) -> Box<[Grant]> {
+        let names = self.grants.claiming(customer).iter();
+        let mut grants: Vec<_> = names
+            .filter_map(|name| self.grants.get(name))
+            .filter(|entry| entry.end().duration_since(now) > -SKEW)
+            .collect();
+        grants.sort_unstable_by(|a, b| a.turn().cmp(&b.turn()));
+        let first = grants.into_iter().take(MAX_GRANTS);
+        first.map(|entry| entry.grant.clone()).collect()
     }
 
     /// The key whose hash under `pepper` is `hash`, and what is known of that hash. A hash that two resources claim

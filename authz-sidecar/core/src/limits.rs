@@ -1,5 +1,8 @@
 //! The `RateLimit` and `RateLimit-Policy` response fields
 //! (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>, draft 10): what is left, and of what.
+//!
+//! Credits have a field of their own, `x-glyph-credits-remaining`: as an item of `RateLimit` they would have no window,
+//! and a client that goes by the item of which least is left would stop at credits it has not needed yet.
 
 use std::fmt::Write;
 
@@ -10,6 +13,8 @@ pub struct Limits {
     pub month: Option<Window>,
     /// The rate limit of the key, in requests.
     pub rate: Option<Window>,
+    /// Credits left, where the request could draw on some.
+    pub credits: Option<u64>,
 }
 
 /// One limit and its state.
@@ -48,6 +53,9 @@ impl Limits {
             set("ratelimit-policy", &policy);
             set("ratelimit", &state);
         }
+        if let Some(credits) = self.credits {
+            set("x-glyph-credits-remaining", &credits.to_string());
+        }
     }
 }
 
@@ -79,7 +87,7 @@ mod tests {
         assert_eq!(
             fields(&Limits {
                 month: Some(month),
-                rate: None
+                ..Limits::default()
             }),
             [
                 "ratelimit-policy: \"month\";q=100;w=2592000",
@@ -89,11 +97,13 @@ mod tests {
         assert_eq!(
             fields(&Limits {
                 month: Some(month),
-                rate: Some(rate)
+                rate: Some(rate),
+                credits: Some(7),
             }),
             [
                 "ratelimit-policy: \"month\";q=100;w=2592000, \"rate\";q=20;w=2",
-                "ratelimit: \"month\";r=50;t=30, \"rate\";r=19;t=1"
+                "ratelimit: \"month\";r=50;t=30, \"rate\";r=19;t=1",
+                "x-glyph-credits-remaining: 7"
             ]
         );
     }

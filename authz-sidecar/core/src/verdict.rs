@@ -26,6 +26,7 @@ pub struct Permit {
     pub(crate) key_id: Arc<str>,
     pub(crate) inbound_headers: Vec<String>,
     pub(crate) limits: Limits,
+    pub(crate) credits_taken: u64,
 }
 
 impl Permit {
@@ -57,6 +58,12 @@ impl Permit {
     #[must_use]
     pub fn inbound_headers(&self) -> &[String] {
         &self.inbound_headers
+    }
+
+    /// How many credits the request has taken.
+    #[must_use]
+    pub fn credits_taken(&self) -> u64 {
+        self.credits_taken
     }
 
     /// What the caller is told of its limits.

@@ -9,6 +9,7 @@
     reason = "clippy takes only the test functions themselves for tests, not what they stand on"
 )]
 
+mod credits;
 mod decisions;
 mod hygiene;
 mod outages;

@@ -1,7 +1,7 @@
 //! The gRPC service itself, asked without Envoy. CASE 43: an empty answer, or a denial without a status, would be
 //! ALLOW to Envoy, so whatever comes in, neither goes out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -116,6 +116,10 @@ impl Counters for Faulty {
     async fn used(&self, _: &str, _: Period) -> Result<u64, CountersError> {
         panic!("on purpose")
     }
+
+    async fn used_credits(&self, _: &[&str]) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+        panic!("on purpose")
+    }
 }
 
 /// A gate that knows one key, in memory.
@@ -140,7 +144,7 @@ fn faulty_gate(key: &str) -> Gate<Faulty, SystemClock> {
                 json!({"customerRef": {"name": "ada"}}),
                 json!({"keyId": "id", "hashes": hashes}),
             ),
-            Kind::Subscription => Change::ListEnds,
+            Kind::Subscription | Kind::Grant => Change::ListEnds,
         };
         assert_eq!(gate.update(kind, &None, listed).malformed, None);
         gate.update(kind, &None, Change::ListEnds);

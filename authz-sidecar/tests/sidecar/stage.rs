@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use glyph_crds::api_key_format::Peppers;
-use glyph_crds::{ApiKey, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{ApiKey, CreditGrant, GlyphCustomer, Subscription, Tier};
 use glyph_harness::net::{Answer, send};
 use glyph_harness::{
     ControlPlane, Envoy, EnvoyConfig, Namespace, Program, Redis, Result, Service, Settings,
@@ -204,6 +204,14 @@ impl<'a> World<'a> {
         )
         .await;
         key
+    }
+
+    /// Credits of `customer`; `spec` is merged over the usual one.
+    pub async fn grant(&self, name: &str, customer: &str, credits: u64, mut spec: Value) {
+        spec["customerRef"] = json!({"name": customer});
+        spec["credits"] = credits.into();
+        spec["source"] = json!({"type": "Admin", "reason": "a test"});
+        self.write::<CreditGrant>(name, spec, Value::Null).await;
     }
 
     pub async fn revoke(&self, name: &str) {

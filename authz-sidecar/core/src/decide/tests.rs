@@ -7,6 +7,9 @@ use super::*;
 use crate::fixtures::{KEY, World, at, customer, hash_of, key, now, request, subscription, tier};
 use crate::index::{Change, Kind};
 
+mod credits;
+mod months;
+
 fn denied(world: &World, request: &RequestView<'_>) -> Denial {
     authorize(request, world.basis()).err().expect("a denial")
 }
@@ -25,6 +28,7 @@ fn outcome(decision: Decision, used: u64) -> Counted {
         used,
         remaining: None,
         rate: Some(rate),
+        credits: None,
     })
 }
 

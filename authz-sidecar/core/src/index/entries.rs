@@ -7,8 +7,10 @@ use std::sync::Arc;
 use glyph_crds::api_key_format::{HASH_LENGTH, KeyHash};
 use glyph_crds::common::RateLimit;
 use glyph_crds::entitlement::{Seniority, Standing};
-use glyph_crds::{ApiKey, Environment, GlyphCustomer, HashedKey, OverQuota, Subscription, Tier};
-use glyph_usage::Rate;
+use glyph_crds::{
+    ApiKey, CreditGrant, Environment, GlyphCustomer, HashedKey, OverQuota, Subscription, Tier,
+};
+use glyph_usage::{Grant, Rate};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -19,8 +21,8 @@ use super::{Kind, ObjectName};
 #[derive(PartialEq)]
 pub(crate) struct TierEntry {
     pub(crate) quota: Option<u64>,
-    /// Past the quota, requests pass and are counted.
-    pub(crate) metered: bool,
+    /// What happens to requests past the quota.
+    pub(crate) over_quota: OverQuota,
     pub(crate) rate: Option<Rate>,
     pub(crate) degrade_to: Option<ObjectName>,
 }
@@ -34,11 +36,7 @@ impl Entry for TierEntry {
         let degrade_to = tier.spec.grace.and_then(|grace| grace.degrade_to);
         Ok(Some(Self {
             quota: tier.spec.quota.map(|quota| quota.requests),
-            metered: match tier.spec.over_quota {
-                OverQuota::Meter => true,
-                // There are no credits yet that a request could be paid from.
-                OverQuota::Deny | OverQuota::Credits => false,
-            },
+            over_quota: tier.spec.over_quota,
             rate: tier.spec.rate_limit.as_ref().map(rate),
             degrade_to: degrade_to.map(|to| name.sibling(&to.name)),
         }))
@@ -126,7 +124,7 @@ impl Entry for SubscriptionEntry {
 
     fn read(name: &ObjectName, subscription: Subscription) -> Result<Option<Self>, String> {
         let status = subscription.status.as_ref();
-        let standing = |now| match Standing::of(status, now) {
+        let standing = |now| match Standing::of(Some(&subscription), now) {
             Standing::Subscribed { tier, anchor } => InForce::Subscribed {
                 tier: name.sibling(&tier),
                 anchor,
@@ -144,8 +142,62 @@ impl Entry for SubscriptionEntry {
                 .and_then(|status| status.grace_until.as_ref())
                 .map(|until| until.0),
             checkout_url: status
-                .and_then(|status| status.checkout_url.as_deref())
+                .and_then(|s| s.checkout_url.as_deref().or(s.invoice_url.as_deref()))
                 .map(Into::into),
+        }))
+    }
+
+    fn claims(&self) -> impl Iterator<Item = ObjectName> {
+        std::iter::once(self.customer.clone())
+    }
+}
+
+/// A grant of credits, found by its customer. One that is being deleted, or that a checkpoint knows to be used up, pays
+/// for nothing and is not kept.
+#[derive(PartialEq)]
+pub(crate) struct GrantEntry {
+    customer: ObjectName,
+    created: Timestamp,
+    pub(crate) grant: Grant,
+}
+
+impl GrantEntry {
+    /// What is spent first is least: what expires first, then what was given first; the UID settles a tie.
+    pub(crate) fn turn(&self) -> (Timestamp, Timestamp, &str) {
+        (self.end(), self.created, &self.grant.id)
+    }
+
+    /// When what is left of it is lost.
+    pub(crate) fn end(&self) -> Timestamp {
+        let end = self.grant.expires_at;
+        end.and_then(|end| Timestamp::from_second(end).ok())
+            .unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Entry for GrantEntry {
+    type Resource = CreditGrant;
+    type Claim = ObjectName;
+    const KIND: Kind = Kind::Grant;
+
+    fn read(name: &ObjectName, grant: CreditGrant) -> Result<Option<Self>, String> {
+        let status = grant.status.unwrap_or_default();
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        let available = count(grant.spec.credits.saturating_sub(status.taken_back));
+        let floor = count(status.used);
+        if grant.metadata.deletion_timestamp.is_some() || floor >= available {
+            return Ok(None);
+        }
+        let created = grant.metadata.creation_timestamp;
+        Ok(Some(Self {
+            customer: name.sibling(&grant.spec.customer_ref.name),
+            created: created.map_or(Timestamp::MAX, |created| created.0),
+            grant: Grant {
+                id: grant.metadata.uid.ok_or("metadata.uid is missing")?.into(),
+                available,
+                floor,
+                expires_at: grant.spec.expires_at.map(|end| end.0.as_second()),
+            },
         }))
     }
 

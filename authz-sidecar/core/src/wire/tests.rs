@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::service::auth::v3 as auth;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use glyph_usage::{Decision, Outcome};
+use glyph_usage::{Credits, Decision, Outcome};
 use proptest::prelude::*;
 use prost::Message as _;
 use serde_json::json;
@@ -89,6 +89,7 @@ fn admitted() -> Counted {
         used: 3,
         remaining: Some(97),
         rate: None,
+        credits: None,
     })
 }
 
@@ -252,12 +253,14 @@ fn a_refusal_by_the_counters_carries_the_limits_and_when_to_come_back() {
         used: 100,
         remaining: Some(0),
         rate: None,
+        credits: Some(Credits { taken: 0, left: 3 }),
     };
     let verdict = verdict(&World::usual(), &message, Counted::Judged(refused));
     let (_, denied) = as_envoy_reads(&verdict).unwrap_err();
     let headers = fields(&denied.headers);
     assert_eq!(headers["retry-after"], "648000");
     assert_eq!(headers["ratelimit"], "\"month\";r=0;t=648000");
+    assert_eq!(headers["x-glyph-credits-remaining"], "3");
 }
 
 #[test]
