@@ -17,6 +17,7 @@ use crate::faults::Fault;
 use crate::journal::RecordedRequest;
 use crate::server::Shared;
 use crate::webhooks::{DeliveryRecord, WebhookMode};
+use crate::world::AfterRetries;
 
 /// The admin paths, below `/_sim`.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
@@ -32,6 +33,13 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/objects/{kind}", get(objects))
         .route("/search", post(set_search))
         .route("/key", post(set_key))
+        .route("/dunning", post(set_dunning))
+        .route("/dashboard", post(dashboard))
+        .route("/destinations", post(add_destination))
+        .route("/debits", post(conclude_debit))
+        .route("/refunds", post(refund))
+        .route("/disputes", post(dispute))
+        .route("/disputes/{id}/close", post(close_dispute))
         .route("/reset", post(reset))
 }
 
@@ -162,6 +170,123 @@ struct KeyChange {
 async fn set_key(State(shared): State<Arc<Shared>>, Json(change): Json<KeyChange>) -> StatusCode {
     control(shared).set_api_key(&change.api_key);
     StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dunning {
+    after_retries: AfterRetries,
+}
+
+async fn set_dunning(
+    State(shared): State<Arc<Shared>>,
+    Json(dunning): Json<Dunning>,
+) -> StatusCode {
+    control(shared).set_after_retries(dunning.after_retries);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByHand {
+    method: String,
+    path: String,
+    #[serde(default)]
+    body: String,
+}
+
+async fn dashboard(State(shared): State<Arc<Shared>>, Json(act): Json<ByHand>) -> Done {
+    match control(shared).in_dashboard(&act.method, &act.path, &act.body) {
+        Ok(object) => (StatusCode::OK, Json(object)),
+        Err(message) => done(Err(message)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Destination {
+    url: String,
+    secret: String,
+    types: Vec<String>,
+}
+
+async fn add_destination(
+    State(shared): State<Arc<Shared>>,
+    Json(wanted): Json<Destination>,
+) -> Done {
+    let types: Vec<&str> = wanted.types.iter().map(String::as_str).collect();
+    done(Ok(control(shared).add_thin_destination(
+        &wanted.url,
+        &wanted.secret,
+        &types,
+    )))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Debit {
+    /// A checkout session's or payment intent's id.
+    id: String,
+    paid: bool,
+}
+
+async fn conclude_debit(State(shared): State<Arc<Shared>>, Json(debit): Json<Debit>) -> StatusCode {
+    found(control(shared).conclude_debit(&debit.id, debit.paid))
+}
+
+fn found(found: bool) -> StatusCode {
+    if found {
+        StatusCode::NO_CONTENT
+    } else {
+        StatusCode::NOT_FOUND
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refund {
+    /// A charge's or payment intent's id.
+    id: String,
+    amount: Option<i64>,
+}
+
+async fn refund(State(shared): State<Arc<Shared>>, Json(refund): Json<Refund>) -> Done {
+    done(control(shared).refund(&refund.id, refund.amount))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dispute {
+    /// A charge's or payment intent's id.
+    id: String,
+}
+
+async fn dispute(State(shared): State<Arc<Shared>>, Json(dispute): Json<Dispute>) -> Done {
+    done(control(shared).dispute(&dispute.id))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Close {
+    won: bool,
+}
+
+async fn close_dispute(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(close): Json<Close>,
+) -> Done {
+    done(control(shared).close_dispute(&id, close.won).map(|()| id))
+}
+
+/// An answer with the id of what was made or changed, or with a sentence.
+type Done = (StatusCode, Json<Value>);
+
+fn done(outcome: Result<String, String>) -> Done {
+    match outcome {
+        Ok(id) => (StatusCode::OK, Json(json!({ "id": id }))),
+        Err(message) => (StatusCode::BAD_REQUEST, Json(json!({ "message": message }))),
+    }
 }
 
 async fn reset(State(shared): State<Arc<Shared>>) -> StatusCode {

@@ -13,11 +13,14 @@ use crate::error::ApiError;
 use crate::faults::Fault;
 use crate::journal::RecordedRequest;
 use crate::objects::cards;
-use crate::objects::checkout_sessions::{self, Paid};
+use crate::objects::checkout_sessions::{self, Means, Paid};
+use crate::objects::{disputes, payment_intents, refunds};
 use crate::options::Options;
 use crate::server::{Shared, router};
 use crate::webhooks::{self, DeliveryRecord, WebhookMode};
-use crate::world::World;
+use crate::world::{AfterRetries, World};
+
+mod person;
 
 /// How many objects of a kind there are.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -192,6 +195,11 @@ impl Control {
         self.shared.world().api_key = key.to_owned();
     }
 
+    /// Changes what becomes of a subscription after the last retry of a payment.
+    pub fn set_after_retries(&self, after: AfterRetries) {
+        self.shared.world().after_retries = after;
+    }
+
     /// Forgets every object, request, fault and delivery; clock, key, search lag and webhook endpoints stay.
     pub fn reset(&self) {
         self.shared.world().reset();
@@ -201,8 +209,70 @@ impl Control {
     pub fn pay(&self, session: &str, card_number: &str, email: Option<&str>) -> Payment {
         let card = cards::by_number(card_number).ok_or_else(unknown_card);
         self.on_page(|world| {
-            card.and_then(|card| checkout_sessions::pay(world, session, card, email))
+            card.and_then(|card| checkout_sessions::pay(world, session, Means::Card(card), email))
         })
+    }
+
+    /// Pays a checkout session from a bank account: it completes unpaid, and the bank speaks later (after four days of the
+    /// simulator's clock, or by `conclude_debit`). `fails`: the bank will say no.
+    pub fn pay_by_bank(&self, session: &str, email: Option<&str>, fails: bool) -> Payment {
+        self.on_page(|world| checkout_sessions::pay(world, session, Means::Bank { fails }, email))
+    }
+
+    /// Completes a checkout session that asks for nothing: a trial, or a free price, with `payment_method_collection`
+    /// `if_required`.
+    pub fn complete_without_card(&self, session: &str, email: Option<&str>) -> Payment {
+        self.on_page(|world| checkout_sessions::pay(world, session, Means::Nothing, email))
+    }
+
+    /// The bank's word on the debit of a checkout session or payment intent; false when none is under way.
+    pub fn conclude_debit(&self, id: &str, paid: bool) -> bool {
+        self.act(|world| {
+            let session = world.store.find("checkout.session", id);
+            let intent = session
+                .and_then(|session| session["payment_intent"].as_str())
+                .unwrap_or(id)
+                .to_owned();
+            payment_intents::conclude_debit(world, &intent, paid)
+        })
+    }
+
+    /// Gives money back as a person in the dashboard does: by a charge's or payment intent's id, an amount in minor units
+    /// or all that is left. The refund's id.
+    ///
+    /// # Errors
+    /// Stripe's sentence when it cannot be.
+    pub fn refund(&self, id: &str, amount: Option<i64>) -> Result<String, String> {
+        self.act(|world| refunds::refund(world, id, amount, None))
+            .map_err(said)
+    }
+
+    /// Opens a dispute about a charge, named by its or its payment intent's id. The dispute's id.
+    ///
+    /// # Errors
+    /// A sentence when there is nothing to dispute.
+    pub fn dispute(&self, id: &str) -> Result<String, String> {
+        self.act(|world| disputes::open(world, id)).map_err(said)
+    }
+
+    /// Closes a dispute, won or lost.
+    ///
+    /// # Errors
+    /// A sentence when there is none, or it is closed.
+    pub fn close_dispute(&self, id: &str, won: bool) -> Result<(), String> {
+        self.act(|world| disputes::close(world, id, won))
+            .map(drop)
+            .map_err(said)
+    }
+
+    /// Does something at the present moment, and lets its events go out.
+    fn act<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.shared.world();
+        world.catch_up();
+        let done = act(&mut world);
+        drop(world);
+        self.shared.wake.notify_one();
+        done
     }
 
     /// Answers the confirmation page of a checkout session.
@@ -215,17 +285,16 @@ impl Control {
         &self,
         act: impl FnOnce(&mut World) -> Result<Paid, ApiError>,
     ) -> Payment {
-        let mut world = self.shared.world();
-        world.catch_up();
-        let outcome = act(&mut world);
-        drop(world);
-        self.shared.wake.notify_one();
-        match outcome {
+        match self.act(act) {
             Ok(Paid::Done(url)) => Payment::Done(url),
             Ok(Paid::MustConfirm) => Payment::MustConfirm,
             Err(error) => Payment::Refused(error.message().to_owned()),
         }
     }
+}
+
+fn said(error: ApiError) -> String {
+    error.message().to_owned()
 }
 
 /// What a page says to a number that is no test card's.

@@ -10,7 +10,6 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::wall_seconds;
 use crate::server::Shared;
 use crate::webhooks::{self, Outgoing};
 
@@ -36,7 +35,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let groups = {
             let mut world = shared.world();
             world.catch_up();
-            webhooks::take_due(&mut world, wall_seconds())
+            webhooks::take_due(&mut world)
         };
         for group in groups {
             deliveries.spawn(send_all(shared.clone(), client.clone(), group));

@@ -180,6 +180,23 @@ fn read(
     ))
 }
 
+/// Does what a request would do, for somebody who needs no key.
+///
+/// # Errors
+/// As the request.
+pub(crate) fn by_hand(
+    world: &mut World,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Result<Value, ApiError> {
+    let (route, args) = find_route(method, path).ok_or_else(|| {
+        ApiError::invalid(format!("Unrecognized request URL ({method}: {path})."))
+    })?;
+    let params = params::read(route.params, &form::tree(&form::pairs(body))?)?;
+    (route.run)(world, &Call { args, params }).map(|object| visible(&object))
+}
+
 /// Runs the handler, unless a fault strikes before it; then lets a fault after it take the answer's place.
 fn execute(world: &mut World, incoming: &Incoming, request_id: &str, admitted: Admitted) -> Answer {
     let Admitted {

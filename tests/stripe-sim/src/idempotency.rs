@@ -11,6 +11,9 @@ use crate::error::ApiError;
 /// How long a key is remembered, in seconds of the simulator's clock.
 const REMEMBERED: i64 = 24 * 3600;
 
+/// How often forgotten keys are thrown away.
+const SWEPT_EVERY: i64 = 3600;
+
 /// What makes two requests the same: method, path and parameters in any order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fingerprint {
@@ -40,6 +43,7 @@ struct Entry {
 /// The keys in use.
 #[derive(Debug, Default)]
 pub(crate) struct Idempotency {
+    swept_at: i64,
     entries: HashMap<String, Entry>,
 }
 
@@ -61,9 +65,12 @@ impl Idempotency {
                 "Idempotency keys can be at most 255 characters long.",
             ));
         }
-        self.entries
-            .retain(|_, entry| entry.answer.is_none() || now - entry.since < REMEMBERED);
-        let Some(entry) = self.entries.get(key) else {
+        let fresh = |entry: &Entry| entry.answer.is_none() || now - entry.since < REMEMBERED;
+        if now - self.swept_at >= SWEPT_EVERY {
+            self.entries.retain(|_, entry| fresh(entry));
+            self.swept_at = now;
+        }
+        let Some(entry) = self.entries.get(key).filter(|entry| fresh(entry)) else {
             self.entries.insert(
                 key.to_owned(),
                 Entry {

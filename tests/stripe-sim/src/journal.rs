@@ -8,6 +8,9 @@ use serde_json::Value;
 /// The newest requests are kept; a demo that runs for days must not grow without end.
 const KEPT: usize = 20_000;
 
+/// Of older ones the answers are let go: a list of a hundred objects is not small.
+const ANSWERS_KEPT: usize = 4_000;
+
 /// One request to `/v1/…` and its answer. Credentials are not recorded.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct RecordedRequest {
@@ -46,6 +49,11 @@ impl Journal {
     pub(crate) fn add(&mut self, request: RecordedRequest) {
         if self.requests.len() == KEPT {
             self.requests.pop_front();
+        }
+        if let Some(old) = self.requests.len().checked_sub(ANSWERS_KEPT)
+            && let Some(old) = self.requests.get_mut(old)
+        {
+            old.answer = Value::Null;
         }
         self.requests.push_back(request);
     }

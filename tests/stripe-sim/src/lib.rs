@@ -26,6 +26,7 @@ mod search;
 mod server;
 mod sim;
 mod store;
+mod timers;
 mod webhooks;
 mod world;
 
@@ -35,4 +36,4 @@ pub use journal::RecordedRequest;
 pub use options::{InitialWebhook, Options};
 pub use sim::StripeSim;
 pub use webhooks::{DeliveryRecord, WebhookMode, signature};
-pub use world::API_VERSION;
+pub use world::{API_VERSION, AfterRetries};

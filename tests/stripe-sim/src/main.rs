@@ -41,6 +41,7 @@ impl Flags {
             port: self.port,
             api_key: self.api_key,
             search_lag_seconds: self.search_lag_seconds,
+            signs_at_simulated_time: false,
             seed: None,
             webhooks: webhook.into_iter().collect(),
         }

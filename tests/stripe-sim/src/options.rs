@@ -20,6 +20,8 @@ pub struct Options {
     pub search_lag_seconds: i64,
     /// Where ids are drawn from; without one, from the time and the port.
     pub seed: Option<u64>,
+    /// Sign webhooks at the simulated time, for receivers whose clock moves along. Otherwise at the real time.
+    pub signs_at_simulated_time: bool,
     /// Webhook endpoints that are there from the start.
     pub webhooks: Vec<InitialWebhook>,
 }
@@ -31,6 +33,7 @@ impl Default for Options {
             api_key: "sk_test_glyphsimulator".to_owned(),
             search_lag_seconds: 60,
             seed: None,
+            signs_at_simulated_time: false,
             webhooks: Vec::new(),
         }
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Form, Path, State};
 use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Router, body::Bytes};
+use axum::routing::get;
 use serde::Deserialize;
 
 use crate::answer::Answer;
@@ -14,11 +14,12 @@ use crate::doc::Doc;
 use crate::error::ApiError;
 use crate::objects::cards::{self, Verdict};
 use crate::objects::checkout_sessions::Paid;
-use crate::objects::{invoices, payment_intents, payment_methods, portal_sessions, subscriptions};
+use crate::objects::{invoices, payment_intents, payment_methods};
 use crate::server::Shared;
 use crate::world::World;
 
 mod html;
+mod portal;
 
 use html::{card_form, confirmation, escape, page};
 
@@ -32,13 +33,16 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         )
         .route("/3ds/{id}", get(intent_confirmation).post(confirm_intent))
         .route("/i/{id}", get(invoice).post(pay_invoice))
-        .route("/p/session/{id}", get(portal))
-        .route("/p/session/{id}/cancel", post(cancel_in_portal))
+        .merge(portal::routes())
 }
 
 #[derive(Deserialize)]
 struct CardForm {
+    /// Empty where nothing is asked for, or a bank account pays.
+    #[serde(default)]
     card_number: String,
+    /// `us_bank_account`, or `us_bank_account_failing` for one that its bank will refuse.
+    payment_method: Option<String>,
     email: Option<String>,
 }
 
@@ -99,7 +103,12 @@ async fn pay(
 ) -> Response {
     let control = Control { shared };
     let email = form.email.as_deref().filter(|email| !email.is_empty());
-    let payment = control.pay(&id, &form.card_number, email);
+    let payment = match form.payment_method.as_deref() {
+        Some("us_bank_account") => control.pay_by_bank(&id, email, false),
+        Some("us_bank_account_failing") => control.pay_by_bank(&id, email, true),
+        _ if form.card_number.is_empty() => control.complete_without_card(&id, email),
+        _ => control.pay(&id, &form.card_number, email),
+    };
     after_payment(&control, &id, payment)
 }
 
@@ -221,44 +230,4 @@ async fn pay_invoice(
         Payment::MustConfirm => Answer::see_other(&format!("/3ds/{intent}")).into_response(),
         other => after_page_payment(other),
     }
-}
-
-async fn portal(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    let world = shared.world();
-    match world.get("billing_portal.session", &id) {
-        Ok(session) => {
-            let shown = portal_sessions::subscriptions_shown(&world, session);
-            Answer::html(
-                200,
-                page("Your subscriptions", &html::portal(session, &shown)),
-            )
-            .into_response()
-        }
-        Err(error) => not_found(&error),
-    }
-}
-
-async fn cancel_in_portal(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Response {
-    let pairs = crate::form::pairs(&String::from_utf8_lossy(&body));
-    let wanted = pairs
-        .into_iter()
-        .find(|(name, _)| name == "subscription")
-        .map(|(_, id)| id)
-        .unwrap_or_default();
-    let done = Control { shared }.on_page(|world| {
-        let session = world.get("billing_portal.session", &id)?.clone();
-        let theirs = portal_sessions::subscriptions_shown(world, &session)
-            .iter()
-            .any(|subscription| subscription.text("id") == wanted);
-        if !theirs {
-            return Err(ApiError::no_such("subscription", &wanted));
-        }
-        subscriptions::cancel_at_period_end(world, &wanted);
-        Ok(Paid::Done(format!("/p/session/{id}")))
-    });
-    after_page_payment(done)
 }

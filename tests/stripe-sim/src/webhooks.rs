@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::doc::{Doc, visible};
+use crate::objects::thin_events;
 use crate::world::World;
 
 /// When a failed delivery is tried again, in seconds after the failure: for up to three days, further and further apart.
@@ -135,7 +136,7 @@ impl Outbox {
 }
 
 /// The deliveries to make now: each inner list one after the other, the lists side by side.
-pub(crate) fn take_due(world: &mut World, wall_seconds: i64) -> Vec<Vec<Outgoing>> {
+pub(crate) fn take_due(world: &mut World) -> Vec<Vec<Outgoing>> {
     let now = world.now;
     let waiting = std::mem::take(&mut world.outbox.waiting);
     let (due, waiting): (Vec<_>, Vec<_>) = waiting
@@ -148,7 +149,7 @@ pub(crate) fn take_due(world: &mut World, wall_seconds: i64) -> Vec<Vec<Outgoing
     let sendable = |group: Vec<Delivery>| {
         group
             .into_iter()
-            .filter_map(|delivery| outgoing(world, delivery, wall_seconds))
+            .filter_map(|delivery| outgoing(world, delivery))
             .collect()
     };
     groups
@@ -159,13 +160,19 @@ pub(crate) fn take_due(world: &mut World, wall_seconds: i64) -> Vec<Vec<Outgoing
 }
 
 /// A delivery to an endpoint that is gone or disabled is not made.
-fn outgoing(world: &World, delivery: Delivery, wall_seconds: i64) -> Option<Outgoing> {
-    let endpoint = world.get("webhook_endpoint", &delivery.endpoint).ok()?;
-    let event = world.store.find("event", &delivery.event)?;
+fn outgoing(world: &World, delivery: Delivery) -> Option<Outgoing> {
+    let store = &world.store;
+    let endpoint = world
+        .get("webhook_endpoint", &delivery.endpoint)
+        .ok()
+        .or_else(|| store.find(thin_events::DESTINATION, &delivery.endpoint))?;
+    let event = store
+        .find("event", &delivery.event)
+        .or_else(|| store.find(thin_events::EVENT, &delivery.event))?;
     let body = serde_json::to_vec_pretty(&visible(event)).ok()?;
     (endpoint.text("status") == "enabled").then(|| Outgoing {
         url: endpoint.text("url").to_owned(),
-        signature: signature(endpoint.text("_secret"), wall_seconds, &body),
+        signature: signature(endpoint.text("_secret"), world.signing_time(), &body),
         body,
         delivery,
     })
@@ -183,10 +190,12 @@ pub(crate) fn settle(world: &mut World, sent: &Outgoing, status: Option<u16>) {
     let now = world.clock.now();
     world.outbox.record(&sent.delivery, now, status);
     if status.is_some_and(|status| (200..300).contains(&status)) {
-        world.change("event", &sent.delivery.event, None, |event| {
-            let pending = event.int("pending_webhooks");
-            event.set("pending_webhooks", (pending - 1).max(0));
-        });
+        if world.store.find("event", &sent.delivery.event).is_some() {
+            world.change("event", &sent.delivery.event, None, |event| {
+                let pending = event.int("pending_webhooks");
+                event.set("pending_webhooks", (pending - 1).max(0));
+            });
+        }
         return;
     }
     let tried = usize::try_from(sent.delivery.attempt).unwrap_or(usize::MAX);

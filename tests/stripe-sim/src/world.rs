@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::clock::SimClock;
+use crate::clock::{SimClock, wall_seconds};
 use crate::doc::{Doc, previous_attributes, visible};
 use crate::error::ApiError;
 use crate::faults::Faults;
@@ -16,10 +16,25 @@ use crate::objects::{self, RESOURCES};
 use crate::options::Options;
 use crate::search::SearchIndex;
 use crate::store::Store;
+use crate::timers::Timers;
 use crate::webhooks::Outbox;
 
 /// The API version that the simulator speaks.
 pub const API_VERSION: &str = "2026-09-30.endive";
+
+/// What becomes of a subscription whose payments were all tried in vain: a setting of the account,
+/// <https://docs.stripe.com/billing/revenue-recovery/smart-retries#configure-retries>.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterRetries {
+    /// It is canceled.
+    #[default]
+    Canceled,
+    /// It is `unpaid`: invoices go on as drafts that nobody collects.
+    Unpaid,
+    /// It stays `past_due`.
+    PastDue,
+}
 
 /// Which request makes the changes at hand; empty for what the clock does.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +49,7 @@ pub(crate) struct World {
     pub(crate) now: i64,
     pub(crate) ids: Ids,
     pub(crate) store: Store,
+    pub(crate) timers: Timers,
     pub(crate) search: SearchIndex,
     pub(crate) outbox: Outbox,
     pub(crate) idempotency: Idempotency,
@@ -41,6 +57,8 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) cause: Cause,
     pub(crate) api_key: String,
+    pub(crate) after_retries: AfterRetries,
+    signs_at_simulated_time: bool,
     /// Where the simulator is reached, for the links in its answers.
     pub(crate) base_url: String,
 }
@@ -54,6 +72,7 @@ impl World {
             clock,
             ids: Ids::new(seed),
             store: Store::default(),
+            timers: Timers::default(),
             search: SearchIndex::new(options.search_lag_seconds),
             outbox: Outbox::default(),
             idempotency: Idempotency::default(),
@@ -61,6 +80,8 @@ impl World {
             journal: Journal::default(),
             cause: Cause::default(),
             api_key: options.api_key.clone(),
+            after_retries: AfterRetries::default(),
+            signs_at_simulated_time: options.signs_at_simulated_time,
             base_url: base_url.to_owned(),
         };
         for hook in &options.webhooks {
@@ -71,8 +92,14 @@ impl World {
 
     /// Forgets every object, request, fault and delivery. Clock, key, search lag and webhook endpoints stay.
     pub(crate) fn reset(&mut self) {
-        let endpoints: Vec<Value> = self.store.all("webhook_endpoint").cloned().collect();
+        let kept = ["webhook_endpoint", objects::thin_events::DESTINATION];
+        let endpoints: Vec<Value> = kept
+            .iter()
+            .flat_map(|kind| self.store.all(kind))
+            .cloned()
+            .collect();
         self.store = Store::default();
+        self.timers = Timers::default();
         self.search = SearchIndex::new(self.search.lag_seconds);
         self.outbox = Outbox::default();
         self.idempotency = Idempotency::default();
@@ -80,6 +107,15 @@ impl World {
         self.journal = Journal::default();
         for endpoint in endpoints {
             self.store.put(endpoint);
+        }
+    }
+
+    /// The time that webhook signatures carry, in Unix seconds.
+    pub(crate) fn signing_time(&self) -> i64 {
+        if self.signs_at_simulated_time {
+            self.clock.now()
+        } else {
+            wall_seconds()
         }
     }
 
@@ -92,17 +128,11 @@ impl World {
     pub(crate) fn catch_up(&mut self) {
         let target = self.clock.now();
         let cause = std::mem::take(&mut self.cause);
-        let due = |world: &Self| {
-            let timers = RESOURCES
-                .iter()
-                .filter_map(|resource| resource.timer.as_ref());
-            timers
-                .filter_map(|timer| (timer.next)(world).map(|at| (at, timer)))
-                .min_by_key(|(at, _)| *at)
-        };
-        while let Some((at, timer)) = due(self).filter(|(at, _)| *at <= target) {
+        while let Some((at, resource, id)) = self.timers.first(target) {
             self.now = at;
-            (timer.fire)(self);
+            if let Some(timer) = &RESOURCES[resource].timer {
+                (timer.fire)(self, &id);
+            }
         }
         self.now = target;
         self.cause = cause;
@@ -143,6 +173,14 @@ impl World {
 
     fn put(&mut self, object: Value) {
         self.search.note(self.now, &object);
+        let kind = object.text("object");
+        let resource = RESOURCES.iter().position(|resource| resource.kind == kind);
+        if let Some((at, timer)) =
+            resource.and_then(|at| RESOURCES[at].timer.as_ref().map(|timer| (at, timer)))
+        {
+            self.timers
+                .note(at, object.text("id"), (timer.due)(&object));
+        }
         self.store.put(object);
     }
 
@@ -166,7 +204,8 @@ impl World {
         for endpoint in endpoints {
             self.outbox.queue(&event, &endpoint, self.now);
         }
-        self.store.put(event);
+        self.store.put(event.clone());
+        objects::thin_events::announce(self, &event);
     }
 
     /// The object under an id from the path.

@@ -12,7 +12,7 @@ use crate::world::World;
 mod create;
 mod payment;
 
-pub(crate) use payment::{Paid, answer_confirmation, pay};
+pub(crate) use payment::{Means, Paid, answer_confirmation, debit_concluded, pay};
 
 const URL: &str = "/v1/checkout/sessions";
 
@@ -38,11 +38,22 @@ const CREATE: &[Param] = &[
     opt("mode", Kind::Enum(&["payment", "setup", "subscription"])),
     opt("payment_intent_data.description", Kind::Str),
     opt("payment_intent_data.metadata", Kind::Map),
-    opt("payment_method_types[]", Kind::Enum(&["card"])),
+    opt(
+        "payment_method_collection",
+        Kind::Enum(&["always", "if_required"]),
+    ),
+    opt(
+        "payment_method_types[]",
+        Kind::Enum(&["card", "us_bank_account"]),
+    ),
     opt("subscription_data.description", Kind::Str),
     opt("subscription_data.metadata", Kind::Map),
     opt("subscription_data.trial_end", Kind::Int),
     opt("subscription_data.trial_period_days", Kind::Int),
+    req(
+        "subscription_data.trial_settings.end_behavior.missing_payment_method",
+        Kind::Enum(&["cancel", "create_invoice", "pause"]),
+    ),
     opt("success_url", Kind::Str),
     opt("ui_mode", Kind::Enum(&["hosted_page"])),
 ];
@@ -128,7 +139,10 @@ pub(crate) const RESOURCE: Resource = Resource {
         Expandable::id("subscription"),
         Expandable::included("line_items", included_line_items),
     ],
-    timer: Some(Timer { next, fire }),
+    timer: Some(Timer {
+        due: open_until,
+        fire: |world, id| drop(expire(world, id)),
+    }),
 };
 
 fn list(world: &mut World, call: &Call) -> Result<Value, ApiError> {
@@ -197,26 +211,4 @@ fn included_line_items(_: &World, session: &Value) -> Value {
 
 fn open_until(session: &Value) -> Option<i64> {
     (session.text("status") == "open").then(|| session.int("expires_at"))
-}
-
-fn next(world: &World) -> Option<i64> {
-    world
-        .store
-        .all("checkout.session")
-        .filter_map(open_until)
-        .min()
-}
-
-fn fire(world: &mut World) {
-    let now = world.now;
-    let over = |session: &&Value| open_until(session).is_some_and(|at| at <= now);
-    let ids: Vec<String> = world
-        .store
-        .all("checkout.session")
-        .filter(over)
-        .map(Doc::id)
-        .collect();
-    for id in ids {
-        expire(world, &id);
-    }
 }

@@ -69,7 +69,7 @@ pub(crate) const RESOURCE: Resource = Resource {
         Expandable::included("payments", included_payments),
     ],
     timer: Some(Timer {
-        next: collection::next,
+        due: collection::due_at,
         fire: collection::fire,
     }),
 };

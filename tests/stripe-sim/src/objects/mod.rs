@@ -10,9 +10,11 @@ use crate::world::World;
 
 pub(crate) mod billing;
 pub(crate) mod cards;
+pub(crate) mod charges;
 pub(crate) mod checkout_sessions;
 pub(crate) mod common;
 pub(crate) mod customers;
+pub(crate) mod disputes;
 mod events;
 pub(crate) mod invoices;
 pub(crate) mod payment_intents;
@@ -20,8 +22,11 @@ pub(crate) mod payment_methods;
 pub(crate) mod portal_sessions;
 pub(crate) mod prices;
 pub(crate) mod products;
+pub(crate) mod refunds;
 mod subscription_items;
+mod subscription_schedules;
 pub(crate) mod subscriptions;
+pub(crate) mod thin_events;
 pub(crate) mod webhook_endpoints;
 
 /// Every object, in the order in which routes are tried.
@@ -31,12 +36,18 @@ pub(crate) const RESOURCES: &[Resource] = &[
     prices::RESOURCE,
     payment_methods::RESOURCE,
     checkout_sessions::RESOURCE,
+    // Before subscriptions: where a phase begins with a period, the phase is entered first.
+    subscription_schedules::RESOURCE,
     subscriptions::RESOURCE,
     subscription_items::RESOURCE,
     invoices::RESOURCE,
     payment_intents::RESOURCE,
+    charges::RESOURCE,
+    refunds::RESOURCE,
+    disputes::RESOURCE,
     portal_sessions::RESOURCE,
     events::RESOURCE,
+    thin_events::RESOURCE,
     webhook_endpoints::RESOURCE,
 ];
 
@@ -80,10 +91,10 @@ impl Expandable {
 
 /// What the clock does to objects of a kind.
 pub(crate) struct Timer {
-    /// When the next thing falls due.
-    pub(crate) next: fn(&World) -> Option<i64>,
-    /// Does what is due at `world.now`, so that `next` moves on.
-    pub(crate) fire: fn(&mut World),
+    /// When the next thing falls due for an object.
+    pub(crate) due: fn(&Value) -> Option<i64>,
+    /// Does what is due at `world.now` for the object with this id, so that `due` moves on.
+    pub(crate) fire: fn(&mut World, &str),
 }
 
 /// One kind of object: its `object` field, endpoints, expandable fields and timer.

@@ -4,12 +4,17 @@
 use serde_json::{Value, json};
 
 use super::cards::{self, Verdict};
+use super::charges::{self, Outcome};
 use super::common::{self, equal};
-use super::{Call, Expandable, Resource, Route, invoices, payment_methods};
+use super::{Call, Expandable, Resource, Route, Timer, invoices, payment_methods};
 use crate::doc::{Doc, from_template};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, opt};
 use crate::world::World;
+
+mod debits;
+
+pub(crate) use debits::{begin_debit, conclude_debit};
 
 const URL: &str = "/v1/payment_intents";
 
@@ -39,8 +44,15 @@ pub(crate) const RESOURCE: Resource = Resource {
             run: confirm,
         },
     ],
-    expandable: &[Expandable::id("customer"), Expandable::id("payment_method")],
-    timer: None,
+    expandable: &[
+        Expandable::id("customer"),
+        Expandable::id("latest_charge"),
+        Expandable::id("payment_method"),
+    ],
+    timer: Some(Timer {
+        due: debits::due_at,
+        fire: debits::fire,
+    }),
 };
 
 /// What a new payment intent is for.
@@ -84,7 +96,13 @@ pub(crate) fn charge(
         .store
         .find("payment_method", payment_method)
         .map(|method| method["card"].text("last4").to_owned());
-    let verdict = cards::verdict(&last4.unwrap_or_default(), off_session, confirmed);
+    let verdict = verdict(
+        world,
+        id,
+        &last4.unwrap_or_default(),
+        off_session,
+        confirmed,
+    );
     let url = format!("{}/3ds/{id}", world.base_url);
     let event = match verdict {
         Verdict::Approved => "payment_intent.succeeded",
@@ -96,7 +114,20 @@ pub(crate) fn charge(
         .find("payment_method", payment_method)
         .cloned()
         .unwrap_or_default();
+    let before = world
+        .store
+        .find("payment_intent", id)
+        .cloned()
+        .unwrap_or_default();
+    let charge = match &verdict {
+        Verdict::Approved => charges::create(world, &before, &method, &Outcome::Succeeded).into(),
+        Verdict::Declined(error) => {
+            charges::create(world, &before, &method, &Outcome::Failed(error)).into()
+        }
+        Verdict::NeedsConfirmation => before["latest_charge"].clone(),
+    };
     let intent = world.change("payment_intent", id, None, |intent| {
+        intent.set("latest_charge", charge);
         intent.set("last_payment_error", Value::Null);
         intent.set("next_action", Value::Null);
         match &verdict {
@@ -126,6 +157,23 @@ pub(crate) fn charge(
     });
     world.emit(event, &intent, None);
     verdict
+}
+
+/// What the bank says. An invoice's payer who has to confirm while nobody is there is asked on the invoice's page:
+/// <https://docs.stripe.com/billing/subscriptions/overview#requires-action>.
+fn verdict(world: &World, id: &str, last4: &str, off_session: bool, confirmed: bool) -> Verdict {
+    let of_invoice = world
+        .store
+        .find("payment_intent", id)
+        .is_some_and(|intent| intent["_invoice"].is_string());
+    match cards::verdict(last4, off_session, confirmed) {
+        Verdict::Declined(error)
+            if of_invoice && error.fields()["code"] == "authentication_required" =>
+        {
+            Verdict::NeedsConfirmation
+        }
+        verdict => verdict,
+    }
 }
 
 /// Calls a payment intent off because what it was for is gone.

@@ -128,6 +128,20 @@ pub(crate) fn create_for_page(world: &mut World, card: &TestCard) -> String {
     world.create(method, None).id()
 }
 
+/// A bank account typed into a page of the simulator: <https://docs.stripe.com/payments/ach-direct-debit>.
+pub(crate) fn create_bank_account(world: &mut World) -> String {
+    let dynamic = json!({
+        "id": world.new_id("pm_", 24), "created": world.now, "livemode": world.livemode(), "type": "us_bank_account",
+        "us_bank_account": {
+            "account_holder_type": "individual", "account_type": "checking", "bank_name": "STRIPE TEST BANK",
+            "financial_connections_account": null, "fingerprint": "fingerprint6789", "last4": "6789",
+            "networks": { "preferred": "ach", "supported": ["ach"] }, "routing_number": "110000000", "status_details": {},
+        },
+    });
+    let method = from_template(include_str!("templates/payment_method.json"), dynamic);
+    world.create(method, None).id()
+}
+
 /// The last four digits of a payment method that could be charged: one of the account, or a test id such as
 /// `pm_card_visa`.
 ///

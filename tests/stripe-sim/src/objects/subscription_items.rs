@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::common::page;
-use super::subscriptions::{PRORATION, change_items, items_of};
+use super::subscriptions::{PRORATION, change_items, items_of, terms};
 use super::{Call, Expandable, Resource, Route};
 use crate::doc::Doc;
 use crate::error::ApiError;
@@ -77,13 +77,7 @@ fn changed(
     call: &Call,
     change: Value,
 ) -> Result<Vec<Value>, ApiError> {
-    change_items(
-        world,
-        subscription,
-        &[change],
-        call.text("proration_behavior")
-            .unwrap_or("create_prorations"),
-    )?;
+    change_items(world, subscription, &[change], terms(call))?;
     Ok(items_of(world.get("subscription", subscription)?))
 }
 

@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 
 use super::common::{self, equal, merge_metadata};
-use super::invoices::Reason;
 use super::{Call, Expandable, Resource, Route, Timer};
 use crate::doc::Doc;
 use crate::error::ApiError;
@@ -16,17 +15,21 @@ mod lifecycle;
 mod params;
 mod start;
 
-pub(crate) use items::{change_items, items_of};
-pub(crate) use lifecycle::{cancel, cancel_all_of, paid, payment_failed};
+pub(crate) use items::{
+    Terms, change_items, items_of, other_currency, recurring_price, replace_items,
+};
+pub(crate) use lifecycle::{
+    cancel, cancel_all_of, end_trial, given_up, paid, payment_failed, settle_before_end,
+};
 pub(crate) use params::PRORATION;
-use params::{CANCEL, CREATE, DETAILS, FIELDS, FILTERS, UPDATE};
+use params::{CANCEL, CREATE, DETAILS, FIELDS, FILTERS, RESUME, UPDATE};
 pub(crate) use start::{Start, payment_method_of, start};
 use start::{check_chargeable, check_collection, check_payment_method, trial_end};
 
 const URL: &str = "/v1/subscriptions";
 
 /// The event of every change but the end.
-const UPDATED: &str = "customer.subscription.updated";
+pub(crate) const UPDATED: &str = "customer.subscription.updated";
 
 /// An unpaid first invoice ends a subscription after this long.
 const INCOMPLETE_FOR: i64 = 23 * 3600;
@@ -65,6 +68,12 @@ pub(crate) const RESOURCE: Resource = Resource {
             run: update,
         },
         Route {
+            method: "POST",
+            path: "/v1/subscriptions/{subscription}/resume",
+            params: &[RESUME],
+            run: resume,
+        },
+        Route {
             method: "DELETE",
             path: "/v1/subscriptions/{subscription}",
             params: &[CANCEL, DETAILS],
@@ -75,10 +84,11 @@ pub(crate) const RESOURCE: Resource = Resource {
         Expandable::id("customer"),
         Expandable::id("default_payment_method"),
         Expandable::id("latest_invoice"),
+        Expandable::id("schedule"),
         Expandable::id("items.data.price.product"),
     ],
     timer: Some(Timer {
-        next: lifecycle::next,
+        due: lifecycle::due_at,
         fire: lifecycle::fire,
     }),
 };
@@ -119,6 +129,12 @@ fn apply(subscription: &mut Value, call: &Call, now: i64) {
     apply_fields(subscription, call);
     merge_metadata(subscription, call.get("metadata"));
     apply_details(subscription, call);
+    if let Some(pause) = call.get("pause_collection") {
+        let pause = pause
+            .as_object()
+            .map(|_| json!({ "behavior": pause["behavior"], "resumes_at": pause["resumes_at"] }));
+        subscription.set("pause_collection", pause);
+    }
     if call.get("cancel_at_period_end").is_some() || call.get("cancel_at").is_some() {
         plan_end(subscription, call, now);
     }
@@ -146,17 +162,6 @@ fn apply_fields(subscription: &mut Value, call: &Call) {
             subscription[object].set(field, given);
         }
     }
-}
-
-/// Lets a subscription end with its current period.
-pub(crate) fn cancel_at_period_end(world: &mut World, id: &str) {
-    let mut call = Call::default();
-    call.params
-        .insert("cancel_at_period_end".to_owned(), json!(true));
-    let now = world.now;
-    world.change("subscription", id, Some(UPDATED), |subscription| {
-        plan_end(subscription, &call, now)
-    });
 }
 
 /// Plans the end of a subscription, or takes the plan back.
@@ -221,6 +226,7 @@ fn update(world: &mut World, call: &Call) -> Result<Value, ApiError> {
             "A canceled subscription can only update its cancellation_details and metadata.",
         ));
     }
+    check_schedule(&subscription, call)?;
     check_payment_method(
         world,
         subscription.text("customer"),
@@ -231,13 +237,7 @@ fn update(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         .map(|_| trial_end(world, call))
         .transpose()?;
     if !call.items("items").is_empty() {
-        change_items(
-            world,
-            id,
-            call.items("items"),
-            call.text("proration_behavior")
-                .unwrap_or("create_prorations"),
-        )?;
+        change_items(world, id, call.items("items"), terms(call))?;
     }
     if let Some(at) =
         moved_trial.filter(|at| at.is_some() || subscription.text("status") == "trialing")
@@ -250,6 +250,43 @@ fn update(world: &mut World, call: &Call) -> Result<Value, ApiError> {
             apply(subscription, call, now)
         }),
     )
+}
+
+/// A paused subscription goes on with a new period: <https://docs.stripe.com/billing/subscriptions/pause#resume-subscriptions>.
+fn resume(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    let id = call.arg(0);
+    if world.get("subscription", id)?.text("status") != "paused" {
+        return Err(ApiError::invalid(
+            "You can only resume a subscription that is `paused`.",
+        ));
+    }
+    lifecycle::resume(world, id);
+    world.get("subscription", id).cloned()
+}
+
+/// How a change of items is to be paid, as a request says.
+pub(crate) fn terms(call: &Call) -> Terms<'_> {
+    Terms {
+        proration: call
+            .text("proration_behavior")
+            .unwrap_or("create_prorations"),
+        must_be_paid: call.text("payment_behavior") == Some("error_if_incomplete"),
+        off_session: call.flag("off_session").unwrap_or_default(),
+    }
+}
+
+/// A schedule alone decides when its subscription ends.
+fn check_schedule(subscription: &Value, call: &Call) -> Result<(), ApiError> {
+    let ends = ["cancel_at_period_end", "cancel_at"]
+        .iter()
+        .any(|param| call.get(param).is_some());
+    match subscription["schedule"].as_str() {
+        Some(schedule) if ends => Err(ApiError::invalid(format!(
+            "The subscription is managed by the subscription schedule `{schedule}`, and updating any cancelation behavior directly is \
+             not allowed. Please update the schedule instead."
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn apply_details(subscription: &mut Value, call: &Call) {
@@ -269,12 +306,8 @@ fn cancel_route(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     world.change("subscription", id, None, |subscription| {
         apply_details(subscription, call)
     });
-    if call.flag("prorate") == Some(true) {
-        lifecycle::credit_the_rest(world, id);
-    }
-    if call.flag("invoice_now") == Some(true) {
-        lifecycle::invoice_pending(world, id, Reason::Update);
-    }
+    let asked = |name: &str| call.flag(name) == Some(true);
+    settle_before_end(world, id, asked("prorate"), asked("invoice_now"));
     cancel(world, id, "cancellation_requested");
     world.get("subscription", id).cloned()
 }

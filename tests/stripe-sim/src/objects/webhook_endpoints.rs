@@ -8,7 +8,7 @@ use crate::doc::Doc;
 use crate::error::ApiError;
 use crate::options::InitialWebhook;
 use crate::params::{Kind, PAGE, Param, opt, req};
-use crate::world::World;
+use crate::world::{API_VERSION, World};
 
 const URL: &str = "/v1/webhook_endpoints";
 
@@ -19,7 +19,11 @@ const FIELDS: &[Param] = &[
     opt("metadata", Kind::Map),
 ];
 
-const CREATE: &[Param] = &[req("enabled_events[]", Kind::Str), req("url", Kind::Str)];
+const CREATE: &[Param] = &[
+    opt("api_version", Kind::Str),
+    req("enabled_events[]", Kind::Str),
+    req("url", Kind::Str),
+];
 
 const UPDATE: &[Param] = &[
     opt("disabled", Kind::Bool),
@@ -101,6 +105,13 @@ fn check(call: &Call) -> Result<(), ApiError> {
         .code("url_invalid")
         .param("url"));
     }
+    if call
+        .text("api_version")
+        .is_some_and(|version| version != API_VERSION)
+    {
+        let message = format!("The simulator speaks {API_VERSION} only.");
+        return Err(ApiError::invalid(message).param("api_version"));
+    }
     let events = call.items("enabled_events");
     if call.get("enabled_events").is_some() && events.is_empty() {
         return Err(
@@ -126,7 +137,11 @@ fn check(call: &Call) -> Result<(), ApiError> {
 }
 
 fn apply(endpoint: &mut Value, call: &Call) {
-    fill(endpoint, call, &["description", "enabled_events", "url"]);
+    fill(
+        endpoint,
+        call,
+        &["api_version", "description", "enabled_events", "url"],
+    );
     if let Some(disabled) = call.flag("disabled") {
         endpoint.set("status", if disabled { "disabled" } else { "enabled" });
     }

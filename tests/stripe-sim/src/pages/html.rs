@@ -89,29 +89,50 @@ pub(super) fn confirmation() -> &'static str {
      <button name=\"answer\" value=\"fail\">Fail</button></form>"
 }
 
-/// The subscriptions of a customer, each with a way to end it.
-pub(super) fn portal(session: &Value, subscriptions: &[Value]) -> String {
-    let entry = |subscription: &Value| {
-        let id = escape(subscription.text("id"));
-        let end = if subscription.flag("cancel_at_period_end") {
-            "<p>Ends with the current period.</p>".to_owned()
-        } else {
-            format!(
-                "<form method=\"post\" action=\"/p/session/{}/cancel\"><button name=\"subscription\" value=\"{id}\">Cancel at the end of \
-                 the period</button></form>",
-                escape(session.text("id"))
-            )
-        };
-        format!(
-            "<li>{id}: {}{end}</li>",
-            escape(subscription.text("status"))
-        )
-    };
-    let list: String = subscriptions.iter().map(entry).collect();
+/// The subscriptions of a customer, each with what can be done about it, and a form for another card.
+pub(super) fn portal(session: &Value, subscriptions: &[Value], plans: &[&Value]) -> String {
+    let at = format!("/p/session/{}", escape(session.text("id")));
+    let list: String = subscriptions
+        .iter()
+        .map(|subscription| entry(&at, subscription, plans))
+        .collect();
     let back = session["return_url"]
         .as_str()
         .map(|url| format!("<p><a href=\"{}\">Return</a></p>", escape(url)));
-    format!("<ul>{list}</ul>{}", back.unwrap_or_default())
+    format!(
+        "<ul>{list}</ul><form method=\"post\" action=\"{at}/card\"><label>New card <input name=\"card_number\" \
+         inputmode=\"numeric\" required></label><button>Replace the card</button></form>{}",
+        back.unwrap_or_default()
+    )
+}
+
+fn entry(at: &str, subscription: &Value, plans: &[&Value]) -> String {
+    let id = escape(subscription.text("id"));
+    let (action, word) = if subscription.flag("cancel_at_period_end") {
+        ("resume", "Do not cancel: go on")
+    } else {
+        ("cancel", "Cancel at the end of the period")
+    };
+    let current = &subscription["items"]["data"][0]["price"]["id"];
+    let others = plans
+        .iter()
+        .filter(|plan| plan["id"] != *current && plan["currency"] == subscription["currency"]);
+    let plans: String = others
+        .map(|plan| {
+            format!(
+                "<button name=\"price\" value=\"{}\">{} a {}</button>",
+                escape(plan.text("id")),
+                money(plan.int("unit_amount"), plan.text("currency")),
+                escape(plan["recurring"].text("interval"))
+            )
+        })
+        .collect();
+    format!(
+        "<li>{id}: {}<form method=\"post\" action=\"{at}/{action}\"><button name=\"subscription\" \
+         value=\"{id}\">{word}</button></form><form method=\"post\" action=\"{at}/plan\"><input type=\"hidden\" \
+         name=\"subscription\" value=\"{id}\">{plans}</form></li>",
+        escape(subscription.text("status"))
+    )
 }
 
 #[cfg(test)]

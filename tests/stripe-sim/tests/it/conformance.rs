@@ -169,9 +169,79 @@ async fn sessions(bench: &Bench, customer: &str, price: &str, once: &str) {
         ))
         .await
         .ok();
+    let intent = text(
+        &bench
+            .get(&format!("/v1/checkout/sessions/{payment}"))
+            .await
+            .ok(),
+        "payment_intent",
+    );
+    money(bench, &intent, once).await;
     let inline = bench.made("/v1/checkout/sessions", "mode=subscription&success_url=https://x.io&line_items[0][quantity]=1&line_items[0][price_data][currency]=usd&line_items[0][price_data][unit_amount]=5&line_items[0][price_data][product_data][name]=I&line_items[0][price_data][recurring][interval]=week&subscription_data[trial_period_days]=7").await;
     bench
         .post(&format!("/v1/checkout/sessions/{inline}/expire"), "")
+        .await
+        .ok();
+}
+
+async fn money(bench: &Bench, intent: &str, once: &str) {
+    bench
+        .get(&format!(
+            "/v1/payment_intents/{intent}?expand[]=latest_charge.refunds"
+        ))
+        .await
+        .ok();
+    let charges = bench
+        .get(&format!("/v1/charges?payment_intent={intent}"))
+        .await
+        .ok();
+    let charge = id(&charges["data"][0]);
+    bench
+        .get(&format!("/v1/charges/{charge}?expand[]=refunds"))
+        .await
+        .ok();
+    let refund = bench
+        .made(
+            "/v1/refunds",
+            &format!("payment_intent={intent}&amount=10&reason=duplicate&metadata[a]=b"),
+        )
+        .await;
+    bench
+        .get(&format!("/v1/refunds/{refund}?expand[]=charge"))
+        .await
+        .ok();
+    bench
+        .get(&format!("/v1/refunds?charge={charge}"))
+        .await
+        .ok();
+    let dispute = bench.control().dispute(intent).expect("a dispute");
+    bench
+        .get(&format!(
+            "/v1/disputes?charge={charge}&expand[]=data.charge"
+        ))
+        .await
+        .ok();
+    bench
+        .post(&format!("/v1/disputes/{dispute}/close"), "")
+        .await
+        .ok();
+    bench.get(&format!("/v1/disputes/{dispute}")).await.ok();
+    let session = bench.made("/v1/checkout/sessions", &format!("mode=payment&line_items[0][price]={once}&line_items[0][quantity]=1&success_url=https://x.io&customer_creation=always&payment_method_types[0]=us_bank_account")).await;
+    bench
+        .submit(
+            &format!("/c/pay/{session}"),
+            "payment_method=us_bank_account&email=ann@example.com",
+        )
+        .await;
+    bench
+        .get(&format!("/v1/checkout/sessions/{session}?expand[]=payment_intent.latest_charge&expand[]=payment_intent.payment_method"))
+        .await
+        .ok();
+    assert!(bench.control().conclude_debit(&session, true));
+    bench
+        .get(&format!(
+            "/v1/checkout/sessions/{session}?expand[]=payment_intent.latest_charge"
+        ))
         .await
         .ok();
 }
@@ -267,6 +337,7 @@ async fn subscriptions(bench: &Bench, customer: &str, price: &str) {
         .delete(&format!("/v1/subscription_items/{added}"))
         .await
         .ok();
+    schedules(bench, &id(&waiting), price).await;
     bench.delete(&path).await.ok();
 
     let sent = bench.post("/v1/subscriptions", &format!("customer={customer}&items[0][price]={price}&collection_method=send_invoice&days_until_due=3")).await.ok();
@@ -284,7 +355,23 @@ async fn subscriptions(bench: &Bench, customer: &str, price: &str) {
             &format!("customer={customer}&items[0][price]={price}&trial_period_days=5"),
         )
         .await;
+    bench
+        .post(
+            &format!("/v1/subscriptions/{}", id(&sent)),
+            "pause_collection[behavior]=void&pause_collection[resumes_at]=4000000000",
+        )
+        .await
+        .ok();
+    let poor = bench.made("/v1/customers", "").await;
+    let paused = bench.made("/v1/subscriptions", &format!("customer={poor}&items[0][price]={price}&trial_period_days=5&trial_settings[end_behavior][missing_payment_method]=pause")).await;
     bench.control().advance(40 * 86_400);
+    bench
+        .post(
+            &format!("/v1/subscriptions/{paused}/resume"),
+            "billing_cycle_anchor=now&proration_behavior=none",
+        )
+        .await
+        .ok();
     bench.get(&format!("/v1/invoices/{invoice}?expand[]=payments&expand[]=customer&expand[]=parent.subscription_details.subscription")).await.ok();
     bench
         .get(&format!("/v1/invoices?customer={customer}&status=paid"))
@@ -303,6 +390,66 @@ async fn subscriptions(bench: &Bench, customer: &str, price: &str) {
             .await
             .ok();
     }
+}
+
+async fn schedules(bench: &Bench, subscription: &str, price: &str) {
+    bench
+        .post(
+            &format!("/v1/subscriptions/{subscription}"),
+            "cancel_at_period_end=false",
+        )
+        .await
+        .ok();
+    let from = format!("from_subscription={subscription}");
+    for end in ["release", "cancel"] {
+        let schedule = bench.post("/v1/subscription_schedules", &from).await.ok();
+        let path = format!("/v1/subscription_schedules/{}", id(&schedule));
+        let phase = &schedule["phases"][0];
+        let (start, until) = (&phase["start_date"], &phase["end_date"]);
+        bench.post(&path, &format!("end_behavior=release&metadata[a]=b&proration_behavior=none&phases[0][items][0][price]={price}&phases[0][items][0][quantity]=1&phases[0][start_date]={start}&phases[0][end_date]={until}&phases[1][items][0][price]={price}&phases[1][items][0][quantity]=5&phases[1][items][0][metadata][c]=d&phases[1][duration][interval]=month&phases[1][duration][interval_count]=1&phases[1][proration_behavior]=none&phases[1][metadata][e]=f")).await.ok();
+        bench
+            .get(&format!("{path}?expand[]=subscription&expand[]=customer"))
+            .await
+            .ok();
+        bench
+            .get("/v1/subscription_schedules?scheduled=false")
+            .await
+            .ok();
+        if end == "release" {
+            bench.post(&format!("{path}/release"), "").await.ok();
+        }
+    }
+    let other = bench
+        .get(&format!(
+            "/v1/subscriptions/{subscription}?expand[]=schedule"
+        ))
+        .await
+        .ok();
+    let held = text(&other["schedule"], "id");
+    bench
+        .post(&format!("/v1/subscription_schedules/{held}/release"), "")
+        .await
+        .ok();
+    let customer = bench.paying_customer().await;
+    let more = bench
+        .made(
+            "/v1/subscriptions",
+            &format!("customer={customer}&items[0][price]={price}"),
+        )
+        .await;
+    let schedule = bench
+        .made(
+            "/v1/subscription_schedules",
+            &format!("from_subscription={more}"),
+        )
+        .await;
+    bench
+        .post(
+            &format!("/v1/subscription_schedules/{schedule}/cancel"),
+            "invoice_now=false&prorate=false",
+        )
+        .await
+        .ok();
 }
 
 async fn the_rest(bench: &Bench, customer: &str) {

@@ -3,8 +3,8 @@
 use miniserde::Deserialize;
 use serde_json::Value;
 use stripe_shared::{
-    CheckoutSession, Customer, Event, Invoice, PaymentIntent, PaymentMethod, Price, Product,
-    Subscription, SubscriptionItem,
+    Charge, CheckoutSession, Customer, Dispute, Event, Invoice, PaymentIntent, PaymentMethod,
+    Price, Product, Refund, Subscription, SubscriptionItem, SubscriptionSchedule,
 };
 
 use crate::client::{Bench, id};
@@ -42,6 +42,13 @@ async fn every_object_is_decoded_in_every_state_it_comes_to() {
             )
             .await;
     }
+    let scheduled = bench.control().objects("subscription")[0].clone();
+    bench
+        .made(
+            "/v1/subscription_schedules",
+            &format!("from_subscription={}", id(&scheduled)),
+        )
+        .await;
     let session = format!(
         "mode=subscription&line_items[0][price]={price}&line_items[0][quantity]=1&success_url=https://x.io"
     );
@@ -61,6 +68,8 @@ async fn every_object_is_decoded_in_every_state_it_comes_to() {
         all_decode::<Subscription>(bench, "subscription");
         all_decode::<Invoice>(bench, "invoice");
         all_decode::<PaymentIntent>(bench, "payment_intent");
+        all_decode::<SubscriptionSchedule>(bench, "subscription_schedule");
+        all_decode::<Charge>(bench, "charge");
         all_decode::<Event>(bench, "event");
     };
     all(&bench);
@@ -72,6 +81,12 @@ async fn every_object_is_decoded_in_every_state_it_comes_to() {
         .await;
     bench.control().advance(100 * 86_400);
     all(&bench);
+    let charge = id(&bench.control().objects("charge")[0]);
+    bench.control().refund(&charge, Some(5)).expect("a refund");
+    bench.control().dispute(&charge).expect("a dispute");
+    all_decode::<Refund>(&bench, "refund");
+    all_decode::<Dispute>(&bench, "dispute");
+    all_decode::<Event>(&bench, "event");
     let expanded = bench.get("/v1/subscriptions?status=all&expand[]=data.customer&expand[]=data.latest_invoice.payments").await.ok();
     for subscription in expanded["data"].as_array().expect("a list") {
         decodes::<Subscription>(subscription);

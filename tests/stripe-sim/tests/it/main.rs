@@ -8,5 +8,8 @@ mod decoder;
 mod faults;
 mod idempotency;
 mod lists;
+mod payments;
+mod people;
+mod schedules;
 mod strictness;
 mod webhooks;

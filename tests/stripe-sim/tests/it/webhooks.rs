@@ -260,3 +260,52 @@ async fn an_event_names_the_request_that_made_it_and_what_was_before() {
         serde_json::json!({ "name": "A" })
     );
 }
+
+#[tokio::test]
+async fn a_thin_event_names_what_changed_and_is_read_again_by_its_id() {
+    let bench = Bench::start().await;
+    let (inbox, _) = receiver(&bench, "customer.created").await;
+    let listener = Inbox::default();
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}/thin", socket.local_addr().expect("an address"));
+    let app = Router::new().fallback(receive).with_state(listener.clone());
+    tokio::spawn(async move { axum::serve(socket, app).await });
+    bench
+        .control()
+        .add_thin_destination(&url, "whsec_thin", &["v1.customer.created"]);
+    let customer = bench.made("/v1/customers", "name=A").await;
+    bench.made("/v1/products", "name=P").await;
+    inbox.wait_for(1).await;
+    let (headers, body) = listener.wait_for(1).await.remove(0);
+    let signed = headers["stripe-signature"].to_str().expect("a signature");
+    let at = signed
+        .strip_prefix("t=")
+        .and_then(|rest| rest.split(',').next())
+        .and_then(|at| at.parse().ok())
+        .expect("a time");
+    assert_eq!(signed, signature("whsec_thin", at, &body));
+    let thin: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(
+        (text(&thin, "object"), text(&thin, "type")),
+        ("v2.core.event".to_owned(), "v1.customer.created".to_owned())
+    );
+    let related = &thin["related_object"];
+    assert_eq!(
+        (id(related), text(related, "type"), text(related, "url")),
+        (
+            customer.clone(),
+            "customer".to_owned(),
+            format!("/v1/customers/{customer}")
+        )
+    );
+    assert!(thin.get("data").is_none());
+    let whole = bench
+        .get(&format!("/v2/core/events/{}", id(&thin)))
+        .await
+        .ok();
+    let snapshot = bench.get("/v1/events?type=customer.created").await.ok();
+    assert_eq!(whole["snapshot_event"], snapshot["data"][0]["id"]);
+    assert_eq!(listener.all().len(), 1);
+}

@@ -36,7 +36,8 @@ pub(super) fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> 
         "customer_creation": creation(call, subscription_mode), "customer_email": call.text("customer_email"),
         "customer_details": email.map(details), "expires_at": call.int("expires_at").unwrap_or(world.now + DAY),
         "invoice_creation": if subscription_mode { Value::Null } else { no_invoice() }, "livemode": world.livemode(),
-        "metadata": {}, "mode": mode, "payment_method_collection": subscription_mode.then_some("always"),
+        "metadata": {}, "mode": mode, "payment_method_types": types(call, mode),
+        "payment_method_collection": subscription_mode.then(|| call.text("payment_method_collection").unwrap_or("always")),
         "url": format!("{}/c/pay/{id}", world.base_url), "_line_items": lines,
         "_subscription_data": call.get("subscription_data"), "_payment_intent_data": call.get("payment_intent_data"),
     });
@@ -62,6 +63,15 @@ fn creation(call: &Call, subscription_mode: bool) -> Value {
         (Some(_), _) => Value::Null,
         (None, true) => json!("always"),
         (None, false) => json!(call.text("customer_creation").unwrap_or("if_required")),
+    }
+}
+
+/// What the page takes: as asked for, else what the account has on.
+fn types(call: &Call, mode: &str) -> Value {
+    match (call.get("payment_method_types"), mode) {
+        (Some(types), _) => types.clone(),
+        (None, "payment") => json!(["card", "us_bank_account"]),
+        (None, _) => json!(["card"]),
     }
 }
 
@@ -110,6 +120,7 @@ fn check(world: &World, call: &Call, mode: &str) -> Result<(), ApiError> {
         ("payment", "subscription_data"),
         ("subscription", "payment_intent_data"),
         ("subscription", "customer_creation"),
+        ("payment", "payment_method_collection"),
     ];
     if let Some((_, param)) = wrong_mode
         .iter()

@@ -21,24 +21,58 @@ pub(crate) enum Paid {
     MustConfirm,
 }
 
-/// Pays an open session with a card.
+/// What a person pays with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Means {
+    Card(&'static TestCard),
+    /// An account at a bank, which will say no if it `fails`.
+    Bank {
+        fails: bool,
+    },
+    /// Nothing is asked for.
+    Nothing,
+}
+
+/// Completes an open session.
 ///
 /// # Errors
 /// A `card_error` when the bank refuses, 400 when the session is not open any more.
 pub(crate) fn pay(
     world: &mut World,
     id: &str,
-    card: &'static TestCard,
+    means: Means,
     email: Option<&str>,
 ) -> Result<Paid, ApiError> {
     let session = open(world, id)?;
+    check_means(&session, means)?;
     if session["customer_details"].is_null() {
         let email = email.ok_or_else(|| ApiError::invalid("Your email is incomplete."))?;
         world.change("checkout.session", id, None, |session| {
             session.set("customer_details", details(email))
         });
     }
-    attempt(world, id, card, false)
+    match means {
+        Means::Card(card) => attempt(world, id, card, false),
+        Means::Bank { .. } | Means::Nothing => complete(world, id, means),
+    }
+}
+
+/// Whether the page offers what a person wants to pay with.
+fn check_means(session: &Value, means: Means) -> Result<(), ApiError> {
+    let free = session.int("amount_total") == 0;
+    let optional = session.text("payment_method_collection") == "if_required";
+    let types = session.list("payment_method_types");
+    match means {
+        Means::Nothing if !free || !optional => {
+            Err(ApiError::invalid("Your card number is incomplete."))
+        }
+        Means::Bank { .. }
+            if session.text("mode") != "payment" || !types.contains(&json!("us_bank_account")) =>
+        {
+            Err(ApiError::invalid("This page does not take bank debits."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The person's answer on the confirmation page.
@@ -94,7 +128,7 @@ fn attempt(
             decline(world, id, card);
             Err(error)
         }
-        Verdict::Approved => complete(world, id, card),
+        Verdict::Approved => complete(world, id, Means::Card(card)),
     }
 }
 
@@ -130,7 +164,7 @@ fn intent_of(world: &mut World, session: &Value) -> String {
     intent
 }
 
-fn complete(world: &mut World, id: &str, card: &'static TestCard) -> Result<Paid, ApiError> {
+fn complete(world: &mut World, id: &str, means: Means) -> Result<Paid, ApiError> {
     let mut session = world.get("checkout.session", id)?.clone();
     if session["customer"].is_null() && session["customer_creation"] == json!("always") {
         let email = session["customer_details"].text("email").to_owned();
@@ -139,41 +173,56 @@ fn complete(world: &mut World, id: &str, card: &'static TestCard) -> Result<Paid
             session.set("customer", customer.id())
         });
     }
-    let method = payment_methods::create_for_page(world, card);
-    let method = match session["customer"].as_str() {
-        Some(customer) => payment_methods::attach(world, &method, customer)?,
-        None => method,
+    let method = match means {
+        Means::Card(card) => Some(payment_methods::create_for_page(world, card)),
+        Means::Bank { .. } => Some(payment_methods::create_bank_account(world)),
+        Means::Nothing => None,
     };
-    if session.text("mode") == "payment" {
-        let intent = intent_of(world, &session);
-        payment_intents::charge(world, &intent, &method, false, true);
-    } else {
-        subscribe(world, &session, method)?;
+    let method = match (method, session["customer"].as_str()) {
+        (Some(method), Some(customer)) => Some(payment_methods::attach(world, &method, customer)?),
+        (method, _) => method,
+    };
+    match (session.text("mode"), means, &method) {
+        ("payment", Means::Bank { fails }, Some(method)) => {
+            let intent = intent_of(world, &session);
+            payment_intents::begin_debit(world, &intent, method, id, fails);
+        }
+        ("payment", _, Some(method)) => {
+            let intent = intent_of(world, &session);
+            payment_intents::charge(world, &intent, method, false, true);
+        }
+        _ => subscribe(world, &session, method)?,
     }
-    let paid = if session.int("amount_total") == 0 {
-        "no_payment_required"
-    } else {
-        "paid"
+    let status = match means {
+        _ if session.int("amount_total") == 0 => "no_payment_required",
+        Means::Bank { .. } => "unpaid",
+        Means::Card(_) | Means::Nothing => "paid",
     };
-    world.change(
-        "checkout.session",
-        id,
-        Some("checkout.session.completed"),
-        |session| {
-            session.set("status", "complete");
-            session.set("payment_status", paid);
-            session.set("url", Value::Null);
-            session.set("_card", Value::Null);
-        },
-    );
-    Ok(Paid::Done(
-        session
-            .text("success_url")
-            .replace("{CHECKOUT_SESSION_ID}", id),
-    ))
+    let event = Some("checkout.session.completed");
+    world.change("checkout.session", id, event, |session| {
+        session.set("status", "complete");
+        session.set("payment_status", status);
+        session.set("url", Value::Null);
+        session.set("_card", Value::Null);
+    });
+    let url = session.text("success_url");
+    Ok(Paid::Done(url.replace("{CHECKOUT_SESSION_ID}", id)))
 }
 
-fn subscribe(world: &mut World, session: &Value, method: String) -> Result<(), ApiError> {
+/// A bank debit of a session came to its end: <https://docs.stripe.com/checkout/fulfillment#delayed-notification>.
+pub(crate) fn debit_concluded(world: &mut World, id: &str, paid: bool) {
+    let session = world.change("checkout.session", id, None, |session| {
+        session.set("payment_status", if paid { "paid" } else { "unpaid" })
+    });
+    let word = if paid { "succeeded" } else { "failed" };
+    world.emit(
+        &format!("checkout.session.async_payment_{word}"),
+        &session,
+        None,
+    );
+}
+
+fn subscribe(world: &mut World, session: &Value, method: Option<String>) -> Result<(), ApiError> {
     let data = &session["_subscription_data"];
     let days = data["trial_period_days"]
         .as_i64()
@@ -190,7 +239,7 @@ fn subscribe(world: &mut World, session: &Value, method: String) -> Result<(), A
         items,
         metadata: data["metadata"].clone(),
         description: data["description"].clone(),
-        payment_method: Some(method),
+        payment_method: method,
         trial_end: data["trial_end"].as_i64().or(days),
         collection_method: "charge_automatically".to_owned(),
         days_until_due: None,
@@ -198,7 +247,12 @@ fn subscribe(world: &mut World, session: &Value, method: String) -> Result<(), A
         off_session: false,
         confirmed: true,
     };
-    let subscription = subscriptions::start(world, start, |_| {})?;
+    let end = data["trial_settings"]["end_behavior"].clone();
+    let subscription = subscriptions::start(world, start, |subscription| {
+        if end.is_object() {
+            subscription["trial_settings"].set("end_behavior", end);
+        }
+    })?;
     let invoice = world.get("subscription", &subscription)?["latest_invoice"].clone();
     world.change("checkout.session", session.text("id"), None, |session| {
         session.set("subscription", subscription);

@@ -13,7 +13,7 @@ use crate::objects::payment_intents::{self, Purpose};
 use crate::objects::subscriptions;
 use crate::world::World;
 
-/// When a failed payment is tried again, counted from the failure before; then the subscription is canceled.
+/// When a failed payment is tried again, counted from the failure before; then `World::after_retries` says what follows.
 const RETRY_AFTER: [i64; 3] = [3 * 86_400, 5 * 86_400, 7 * 86_400];
 
 /// Makes a draft final: it gets its number, its page, and a payment intent when there is something to pay.
@@ -114,27 +114,32 @@ pub(crate) fn settle(world: &mut World, id: &str, verdict: &Verdict) {
     let Ok(invoice) = world.get("invoice", id).cloned() else {
         return;
     };
-    let subscription = subscription_of(&invoice).to_owned();
     match verdict {
         Verdict::Approved => mark_paid(world, id),
         Verdict::NeedsConfirmation => {
             world.emit("invoice.payment_action_required", &invoice, None);
-            subscriptions::payment_failed(world, &subscription);
+            failed(world, &invoice);
         }
-        Verdict::Declined(_) => {
-            let attempts = usize::try_from(invoice.int("attempt_count")).unwrap_or_default();
-            let again = RETRY_AFTER.get(attempts.saturating_sub(1)).copied();
-            let retried = invoice.text("billing_reason") != Reason::Create.word();
-            let next_attempt = again.filter(|_| retried).map(|after| world.now + after);
-            let invoice = world.change("invoice", id, None, |invoice| {
-                invoice.set("next_payment_attempt", next_attempt)
-            });
-            world.emit("invoice.payment_failed", &invoice, None);
-            subscriptions::payment_failed(world, &subscription);
-            if retried && next_attempt.is_none() {
-                subscriptions::cancel(world, &subscription, "payment_failed");
-            }
-        }
+        Verdict::Declined(_) => failed(world, &invoice),
+    }
+}
+
+/// A payment failed: it is tried again, or the account's settings say what becomes of the subscription.
+fn failed(world: &mut World, invoice: &Value) {
+    let subscription = subscription_of(invoice).to_owned();
+    let attempts = usize::try_from(invoice.int("attempt_count")).unwrap_or_default();
+    let retried = invoice.text("billing_reason") != Reason::Create.word();
+    let again = RETRY_AFTER.get(attempts.saturating_sub(1)).copied();
+    let next_attempt = again
+        .filter(|_| retried && invoice.flag("auto_advance"))
+        .map(|after| world.now + after);
+    let invoice = world.change("invoice", invoice.text("id"), None, |invoice| {
+        invoice.set("next_payment_attempt", next_attempt)
+    });
+    world.emit("invoice.payment_failed", &invoice, None);
+    subscriptions::payment_failed(world, &subscription);
+    if retried && next_attempt.is_none() {
+        subscriptions::given_up(world, &subscription);
     }
 }
 
@@ -182,42 +187,79 @@ pub(crate) fn void(world: &mut World, id: &str) {
     }
 }
 
-/// When the next draft becomes final or the next payment is tried.
-pub(super) fn next(world: &World) -> Option<i64> {
-    let pending = world
-        .store
-        .all("invoice")
-        .filter(|invoice| matches!(invoice.text("status"), "draft" | "open"));
-    let due = |invoice: &Value| match invoice.text("status") {
+/// When a draft becomes final or a payment is tried again.
+pub(super) fn due_at(invoice: &Value) -> Option<i64> {
+    let next = match invoice.text("status") {
         "draft" => invoice["automatically_finalizes_at"].as_i64(),
-        _ => invoice["next_payment_attempt"].as_i64(),
+        "open" if invoice.text("collection_method") == "send_invoice" => {
+            return invoice["due_date"]
+                .as_i64()
+                .filter(|_| !invoice.flag("_overdue"));
+        }
+        "open" => invoice["next_payment_attempt"].as_i64(),
+        _ => None,
     };
-    pending
-        .filter(|invoice| invoice.flag("auto_advance"))
-        .filter_map(due)
-        .min()
+    next.filter(|_| invoice.flag("auto_advance"))
 }
 
-/// Tries payments again and makes drafts final, as far as due.
-pub(super) fn fire(world: &mut World) {
+/// Makes a draft final and collects it, or tries a payment again.
+pub(super) fn fire(world: &mut World, id: &str) {
+    let Ok(invoice) = world.get("invoice", id).cloned() else {
+        return;
+    };
+    let draft = invoice.text("status") == "draft";
+    if draft {
+        finalize(world, id);
+    }
+    match invoice.text("collection_method") {
+        "charge_automatically" if draft && paused(world, &invoice) => skip(world, id),
+        "charge_automatically" => drop(collect(world, id, None, true, false)),
+        _ if !draft => overdue(world, id),
+        _ => world.emit(
+            "invoice.sent",
+            world
+                .store
+                .find("invoice", id)
+                .cloned()
+                .as_ref()
+                .unwrap_or(&invoice),
+            None,
+        ),
+    }
+}
+
+/// An invoice that was sent is not paid when it is due: <https://docs.stripe.com/api/events/types#event_types-invoice.overdue>.
+fn overdue(world: &mut World, id: &str) {
+    let invoice = world.change("invoice", id, None, |invoice| invoice.set("_overdue", true));
+    world.emit("invoice.overdue", &invoice, None);
+    subscriptions::payment_failed(world, subscription_of(&invoice));
+}
+
+/// Whether nothing is collected for its subscription: <https://docs.stripe.com/billing/subscriptions/pause-payment>.
+fn paused(world: &World, invoice: &Value) -> bool {
+    let subscription = world.store.find("subscription", subscription_of(invoice));
+    subscription.is_some_and(|subscription| subscription["pause_collection"].is_object())
+}
+
+/// Does with an invoice what the pause of its subscription says.
+fn skip(world: &mut World, id: &str) {
+    let invoice = world.store.find("invoice", id).cloned().unwrap_or_default();
+    let subscription = world.store.find("subscription", subscription_of(&invoice));
+    let behavior = subscription
+        .map(|subscription| subscription["pause_collection"].text("behavior").to_owned());
+    if behavior.as_deref() == Some("void") {
+        return void(world, id);
+    }
     let now = world.now;
-    let due = |invoice: &&Value, field: &str| {
-        invoice.flag("auto_advance") && invoice[field].as_i64().is_some_and(|at| at <= now)
-    };
-    let of = |world: &World, status: &str, field: &str| -> Vec<Value> {
-        let all = world
-            .store
-            .all("invoice")
-            .filter(|invoice| invoice.text("status") == status);
-        all.filter(|invoice| due(invoice, field)).cloned().collect()
-    };
-    for invoice in of(world, "open", "next_payment_attempt") {
-        collect(world, invoice.text("id"), None, true, false);
-    }
-    for invoice in of(world, "draft", "automatically_finalizes_at") {
-        finalize(world, invoice.text("id"));
-        if invoice.text("collection_method") == "charge_automatically" {
-            collect(world, invoice.text("id"), None, true, false);
-        }
-    }
+    world.change(
+        "invoice",
+        id,
+        Some("invoice.marked_uncollectible"),
+        |invoice| {
+            if invoice.text("status") == "open" {
+                invoice.set("status", "uncollectible");
+                invoice["status_transitions"].set("marked_uncollectible_at", now);
+            }
+        },
+    );
 }

@@ -4,12 +4,15 @@
 
 use serde_json::{Value, json};
 
-use super::lifecycle;
-use crate::doc::{Doc, whole_list};
+use super::start::payment_method_of;
+use super::{UPDATED, lifecycle};
+use crate::doc::Doc;
 use crate::error::ApiError;
 use crate::objects::billing::{self, Charge};
+use crate::objects::cards::{self, Verdict};
 use crate::objects::common::merge_metadata;
 use crate::objects::invoices::Reason;
+use crate::objects::subscription_schedules;
 use crate::world::World;
 
 /// New items from `items[]`, without periods yet.
@@ -49,7 +52,11 @@ pub(super) fn resolved(
     Ok(items)
 }
 
-fn recurring_price(world: &World, id: &str, param: &str) -> Result<Value, ApiError> {
+/// A price that a subscription can have.
+///
+/// # Errors
+/// 400 for a price that is missing, inactive or not recurring.
+pub(crate) fn recurring_price(world: &World, id: &str, param: &str) -> Result<Value, ApiError> {
     if id.is_empty() {
         return Err(ApiError::missing_param(param));
     }
@@ -113,72 +120,148 @@ pub(crate) fn items_of(subscription: &Value) -> Vec<Value> {
     subscription.list("items").to_vec()
 }
 
+/// How an update of items is paid for.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// One of `PRORATION`.
+    pub(crate) proration: &'a str,
+    /// `error_if_incomplete`: what cannot be paid at once is not done at all.
+    pub(crate) must_be_paid: bool,
+    /// Nobody is there to confirm a payment.
+    pub(crate) off_session: bool,
+}
+
 /// Changes items as `items[]` of an update says: by id, else as new ones; and prorates.
 ///
 /// # Errors
-/// 400 for an unknown item or price, or when no item would be left.
+/// 400 for an unknown item or price, another currency, or when no item would be left; 402 as `Terms` say.
 pub(crate) fn change_items(
     world: &mut World,
     id: &str,
     given: &[Value],
+    terms: Terms<'_>,
+) -> Result<(), ApiError> {
+    let subscription = world.get("subscription", id)?.clone();
+    let mut change = Change::read(world, &subscription, given)?;
+    change.settle(world, &subscription, terms);
+    if terms.must_be_paid {
+        check_payable(world, &subscription, &change, terms)?;
+    }
+    let Change {
+        now,
+        items,
+        charges,
+        reset,
+        invoiced,
+    } = change;
+    let changed = world.change("subscription", id, Some(UPDATED), |subscription| {
+        subscription["items"].set("data", items);
+        if reset {
+            subscription.set("billing_cycle_anchor", now);
+        }
+        let mut pending = subscription.list("_pending_lines").to_vec();
+        pending.extend(charges);
+        subscription.set("_pending_lines", pending);
+    });
+    subscription_schedules::follow_items(world, &changed);
+    if invoiced {
+        lifecycle::invoice_pending(world, id, Reason::Update, terms.off_session);
+    }
+    Ok(())
+}
+
+/// Puts the items of a schedule's phase in the place of a subscription's. At the end of the period nothing is prorated:
+/// the next period begins with them.
+///
+/// # Errors
+/// As `change_items`.
+pub(crate) fn replace_items(
+    world: &mut World,
+    id: &str,
+    wanted: &[Value],
     proration: &str,
 ) -> Result<(), ApiError> {
     let subscription = world.get("subscription", id)?.clone();
-    let mut change = Change {
-        now: world.now,
-        items: items_of(&subscription),
-        charges: Vec::new(),
-        reset: false,
-    };
-    for (index, wanted) in given.iter().enumerate() {
-        change.apply(world, &subscription, wanted, index)?;
+    let old = items_of(&subscription);
+    let mut given: Vec<Value> = Vec::new();
+    for item in wanted {
+        let same = old.iter().find(|old| old["price"]["id"] == item["price"]);
+        given.push(match same {
+            Some(old) => json!({ "id": old["id"], "quantity": item["quantity"], "metadata": item["metadata"] }),
+            None => item.clone(),
+        });
     }
-    if change.items.is_empty() {
-        return Err(
-            ApiError::invalid("A subscription must have at least one active plan.").param("items"),
-        );
+    let gone = old.iter().filter(|old| {
+        wanted
+            .iter()
+            .all(|item| item["price"] != old["price"]["id"])
+    });
+    given.extend(gone.map(|old| json!({ "id": old["id"], "deleted": true })));
+    let terms = Terms {
+        proration,
+        must_be_paid: false,
+        off_session: true,
+    };
+    if old
+        .iter()
+        .any(|item| item.int("current_period_end") > world.now)
+    {
+        return change_items(world, id, &given, terms);
     }
     let Change {
         now,
         mut items,
-        mut charges,
         reset,
-    } = change;
-    let trialing = subscription.text("status") == "trialing";
-    if reset && !trialing {
-        for item in &mut items {
-            let end = next_end(item, now, now);
-            set_period(item, now, end);
-        }
-        let livemode = world.livemode();
-        charges.retain(|line| line.int("amount") < 0);
-        charges.extend(
-            items
-                .iter()
-                .map(|item| Charge::whole_period(item).line(livemode)),
-        );
+        ..
+    } = Change::read(world, &subscription, &given)?;
+    for item in &mut items {
+        let start = item.int("current_period_start").min(now);
+        set_period(item, start, now);
     }
-    let url = format!("/v1/subscription_items?subscription={id}");
-    world.change(
-        "subscription",
-        id,
-        Some("customer.subscription.updated"),
-        |subscription| {
-            subscription.set("items", whole_list(&url, items));
-            if reset && !trialing {
-                subscription.set("billing_cycle_anchor", now);
-            }
-            if proration != "none" || reset {
-                let mut pending = subscription.list("_pending_lines").to_vec();
-                pending.extend(charges.into_iter().filter(|_| !trialing));
-                subscription.set("_pending_lines", pending);
-            }
-        },
-    );
-    if (proration == "always_invoice" || reset) && !trialing {
-        lifecycle::invoice_pending(world, id, Reason::Update);
-    }
+    lifecycle::roll(world, id, items, reset);
     Ok(())
+}
+
+/// What Stripe says when prices of two currencies meet.
+pub(crate) fn other_currency(subscription: &Value, currency: &Value) -> ApiError {
+    ApiError::invalid(format!(
+        "The price specified only supports `{}`. This doesn't match the expected currency: `{}`.",
+        currency.as_str().unwrap_or_default(),
+        subscription.text("currency")
+    ))
+    .param("items")
+}
+
+/// Refuses a change whose invoice would not be paid at once.
+fn check_payable(
+    world: &World,
+    subscription: &Value,
+    change: &Change,
+    terms: Terms<'_>,
+) -> Result<(), ApiError> {
+    let pending = subscription.list("_pending_lines").iter();
+    let due: i64 = pending
+        .chain(&change.charges)
+        .map(|line| line.int("amount"))
+        .sum();
+    if !change.invoiced || due <= 0 || subscription.text("collection_method") == "send_invoice" {
+        return Ok(());
+    }
+    let method = payment_method_of(world, subscription.text("id"))
+        .ok_or_else(crate::objects::invoices::no_payment_method)?;
+    let last4 = world.get("payment_method", &method)?["card"]
+        .text("last4")
+        .to_owned();
+    match cards::verdict(&last4, terms.off_session, false) {
+        Verdict::Approved => Ok(()),
+        Verdict::Declined(error) => Err(error),
+        Verdict::NeedsConfirmation => Err(ApiError::card(
+            "subscription_payment_intent_requires_action",
+            None,
+            "Payment for this subscription requires additional user action before it can be completed successfully. Payment can be \
+             completed using the PaymentIntent associated with `subscription.latest_invoice`.",
+        )),
+    }
 }
 
 struct Change {
@@ -186,11 +269,68 @@ struct Change {
     items: Vec<Value>,
     /// Invoice lines for what is given back and what is charged.
     charges: Vec<Value>,
-    /// Another interval: the billing period starts anew.
+    /// Another interval, or paid after free: the billing period starts anew.
     reset: bool,
+    /// An invoice is made at once.
+    invoiced: bool,
 }
 
 impl Change {
+    fn read(world: &mut World, subscription: &Value, given: &[Value]) -> Result<Self, ApiError> {
+        let old = items_of(subscription);
+        let mut change = Self {
+            now: world.now,
+            items: old.clone(),
+            charges: Vec::new(),
+            reset: false,
+            invoiced: false,
+        };
+        for (index, wanted) in given.iter().enumerate() {
+            change.apply(world, subscription, wanted, index)?;
+        }
+        let Some(first) = change.items.first() else {
+            let message = "A subscription must have at least one active plan.";
+            return Err(ApiError::invalid(message).param("items"));
+        };
+        let rhythm = |item: &Value| {
+            let recurring = &item["price"]["recurring"];
+            (
+                recurring["interval"].clone(),
+                recurring["interval_count"].clone(),
+            )
+        };
+        let free = |items: &[Value]| {
+            items
+                .iter()
+                .all(|item| billing::amount(&item["price"], item.int("quantity")) == 0)
+        };
+        change.reset = old.first().is_some_and(|old| rhythm(old) != rhythm(first))
+            || free(&old) && !free(&change.items);
+        Ok(change)
+    }
+
+    /// Decides what is charged and when; a trial goes on as it is.
+    fn settle(&mut self, world: &World, subscription: &Value, terms: Terms<'_>) {
+        if subscription.text("status") == "trialing" {
+            self.reset = false;
+            self.charges.clear();
+            return;
+        }
+        if terms.proration == "none" {
+            self.charges.clear();
+        }
+        if self.reset {
+            self.charges.retain(|line| line.int("amount") < 0);
+            for item in &mut self.items {
+                let end = next_end(item, self.now, self.now);
+                set_period(item, self.now, end);
+                self.charges
+                    .push(Charge::whole_period(item).line(world.livemode()));
+            }
+        }
+        self.invoiced = terms.proration == "always_invoice" || self.reset;
+    }
+
     fn apply(
         &mut self,
         world: &mut World,
@@ -202,6 +342,9 @@ impl Change {
         let at = format!("items[{index}]");
         let Some(id) = wanted["id"].as_str() else {
             let price = recurring_price(world, wanted.text("price"), &format!("{at}[price]"))?;
+            if price["currency"] != subscription["currency"] {
+                return Err(other_currency(subscription, &price["currency"]));
+            }
             let mut item = new_item(world, wanted, price, subscription.text("id"));
             let end = next_end(&item, subscription.int("billing_cycle_anchor"), self.now);
             set_period(
@@ -231,13 +374,9 @@ impl Change {
         let item = &mut self.items[position];
         if let Some(price) = wanted["price"].as_str() {
             let price = recurring_price(world, price, &format!("{at}[price]"))?;
-            let rhythm = |price: &Value| {
-                (
-                    price["recurring"]["interval"].clone(),
-                    price["recurring"]["interval_count"].clone(),
-                )
-            };
-            self.reset |= rhythm(&old["price"]) != rhythm(&price);
+            if price["currency"] != subscription["currency"] {
+                return Err(other_currency(subscription, &price["currency"]));
+            }
             set_price(item, price);
         }
         if let Some(quantity) = wanted["quantity"].as_i64() {

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::items::{items_of, next_end, set_period};
 use super::start::payment_method_of;
 use super::{INCOMPLETE_FOR, UPDATED};
-use crate::doc::{Doc, whole_list};
+use crate::doc::Doc;
 use crate::objects::billing::Charge;
 use crate::objects::invoices::{self, Reason};
-use crate::world::World;
+use crate::objects::subscription_schedules;
+use crate::world::{AfterRetries, World};
 
 /// How long before its end a trial is announced.
 const TRIAL_NOTICE: i64 = 3 * 86_400;
@@ -24,17 +25,51 @@ pub(crate) fn paid(world: &mut World, id: &str, method: &Value) {
             subscription.set("default_payment_method", method.clone());
         }
     });
+    let Some(subscription) = world.store.find("subscription", id).cloned() else {
+        return;
+    };
+    let owed = matches!(
+        subscription.text("status"),
+        "incomplete" | "past_due" | "unpaid"
+    );
+    if owed && newest_is_settled(world, id) {
+        world.change("subscription", id, Some(UPDATED), |subscription| {
+            subscription.set("status", "active")
+        });
+    }
+}
+
+/// Whether the newest invoice that was collected is paid: what Stripe asks before a subscription is active again.
+fn newest_is_settled(world: &World, id: &str) -> bool {
+    let mut invoices = world.store.all("invoice").rev().filter(|invoice| {
+        invoices::subscription_of(invoice) == id && invoice.text("status") != "draft"
+    });
+    invoices
+        .next()
+        .is_some_and(|invoice| invoice.text("status") != "open")
+}
+
+/// The last retry failed: what the account's settings say.
+pub(crate) fn given_up(world: &mut World, id: &str) {
     let status = world
         .store
         .find("subscription", id)
         .map(|subscription| subscription.text("status").to_owned());
-    if matches!(
-        status.as_deref(),
-        Some("incomplete" | "past_due" | "unpaid")
-    ) {
-        world.change("subscription", id, Some(UPDATED), |subscription| {
-            subscription.set("status", "active")
-        });
+    match (world.after_retries, status.as_deref()) {
+        (AfterRetries::Canceled, Some("past_due" | "active")) => {
+            cancel(world, id, "payment_failed")
+        }
+        (AfterRetries::Unpaid, Some("past_due")) => {
+            for invoice in open_invoices(world, id) {
+                world.change("invoice", &invoice, Some("invoice.updated"), |invoice| {
+                    invoice.set("auto_advance", false)
+                });
+            }
+            world.change("subscription", id, Some(UPDATED), |subscription| {
+                subscription.set("status", "unpaid")
+            });
+        }
+        _ => {}
     }
 }
 
@@ -61,7 +96,7 @@ pub(crate) fn cancel(world: &mut World, id: &str, reason: &str) {
             invoice.set("next_payment_attempt", Value::Null);
         });
     }
-    world.change(
+    let ended = world.change(
         "subscription",
         id,
         Some("customer.subscription.deleted"),
@@ -74,6 +109,7 @@ pub(crate) fn cancel(world: &mut World, id: &str, reason: &str) {
             subscription["cancellation_details"].set("reason", reason);
         },
     );
+    subscription_schedules::subscription_ended(world, &ended, reason == "payment_failed");
 }
 
 /// Ends every subscription of a customer who is deleted.
@@ -125,18 +161,50 @@ pub(super) fn move_trial_end(world: &mut World, id: &str, at: Option<i64>) {
         subscription["items"].set("data", items);
     });
     if at.is_none() {
-        renew(world, id);
-        let invoice = world
-            .store
-            .find("subscription", id)
-            .map(|subscription| subscription.text("latest_invoice").to_owned());
-        invoices::finalize(world, &invoice.clone().unwrap_or_default());
-        invoices::collect(world, &invoice.unwrap_or_default(), None, true, false);
+        end_trial(world, id);
+    }
+}
+
+/// Ends a trial now: the first paid period begins and is invoiced at once.
+pub(crate) fn end_trial(world: &mut World, id: &str) {
+    let now = world.now;
+    world.change("subscription", id, None, |subscription| {
+        subscription.set("trial_end", now);
+        let mut items = items_of(subscription);
+        for item in &mut items {
+            let start = item.int("current_period_start");
+            set_period(item, start, now);
+        }
+        subscription["items"].set("data", items);
+    });
+    renew(world, id);
+    let invoice = world
+        .store
+        .find("subscription", id)
+        .map(|subscription| subscription.text("latest_invoice").to_owned())
+        .unwrap_or_default();
+    let draft = world
+        .store
+        .find("invoice", &invoice)
+        .is_some_and(|invoice| invoice.text("status") == "draft");
+    if draft {
+        invoices::finalize(world, &invoice);
+        invoices::collect(world, &invoice, None, true, false);
+    }
+}
+
+/// What a cancellation asks for before it happens: credit for the rest, an invoice of what is pending.
+pub(crate) fn settle_before_end(world: &mut World, id: &str, prorate: bool, invoice_now: bool) {
+    if prorate {
+        credit_the_rest(world, id);
+    }
+    if invoice_now {
+        invoice_pending(world, id, Reason::Update, true);
     }
 }
 
 /// Gives back, as pending lines, what is left of the current periods.
-pub(super) fn credit_the_rest(world: &mut World, id: &str) {
+fn credit_the_rest(world: &mut World, id: &str) {
     let (now, livemode) = (world.now, world.livemode());
     world.change("subscription", id, None, |subscription| {
         let mut pending = subscription.list("_pending_lines").to_vec();
@@ -150,7 +218,7 @@ pub(super) fn credit_the_rest(world: &mut World, id: &str) {
 }
 
 /// Makes an invoice of the pending lines and collects it at once.
-pub(super) fn invoice_pending(world: &mut World, id: &str, reason: Reason) {
+pub(super) fn invoice_pending(world: &mut World, id: &str, reason: Reason, off_session: bool) {
     let lines = take_pending(world, id);
     let Some(subscription) = world
         .store
@@ -166,7 +234,7 @@ pub(super) fn invoice_pending(world: &mut World, id: &str, reason: Reason) {
     });
     invoices::finalize(world, &invoice);
     if subscription.text("collection_method") == "charge_automatically" {
-        invoices::collect(world, &invoice, None, true, false);
+        invoices::collect(world, &invoice, None, off_session, false);
     }
 }
 
@@ -181,15 +249,13 @@ fn take_pending(world: &mut World, id: &str) -> Vec<Value> {
     pending.unwrap_or_default()
 }
 
-/// When the next thing happens to any subscription.
-pub(super) fn next(world: &World) -> Option<i64> {
-    world.store.all("subscription").filter_map(due_at).min()
-}
-
-fn due_at(subscription: &Value) -> Option<i64> {
+/// When the next thing happens to a subscription.
+pub(super) fn due_at(subscription: &Value) -> Option<i64> {
     let status = subscription.text("status");
-    if is_over(subscription) {
-        return None;
+    if is_over(subscription) || status == "paused" {
+        return subscription["cancel_at"]
+            .as_i64()
+            .filter(|_| status == "paused");
     }
     if status == "incomplete" {
         return Some(subscription.int("created") + INCOMPLETE_FOR);
@@ -200,6 +266,7 @@ fn due_at(subscription: &Value) -> Option<i64> {
         .map(|item| item.int("current_period_end"));
     periods
         .chain(subscription["cancel_at"].as_i64())
+        .chain(subscription["pause_collection"]["resumes_at"].as_i64())
         .chain(notice_at(subscription))
         .min()
 }
@@ -212,34 +279,30 @@ fn notice_at(subscription: &Value) -> Option<i64> {
 }
 
 /// Does what is due at `world.now`.
-pub(super) fn fire(world: &mut World) {
+pub(super) fn fire(world: &mut World, id: &str) {
     let now = world.now;
-    let due = |subscription: &&Value| due_at(subscription).is_some_and(|at| at <= now);
-    let ids: Vec<String> = world
-        .store
-        .all("subscription")
-        .filter(due)
-        .map(Doc::id)
-        .collect();
-    for id in ids {
-        let Some(subscription) = world.store.find("subscription", &id).cloned() else {
-            continue;
-        };
-        if notice_at(&subscription).is_some_and(|at| at <= now) {
-            let announced = world.change("subscription", &id, None, |subscription| {
-                subscription.set("_trial_announced", true)
-            });
-            world.emit("customer.subscription.trial_will_end", &announced, None);
-        } else if subscription.text("status") == "incomplete" {
-            expire(world, &id);
-        } else if subscription["cancel_at"]
-            .as_i64()
-            .is_some_and(|at| at <= now)
-        {
-            cancel(world, &id, "cancellation_requested");
-        } else {
-            renew(world, &id);
-        }
+    let Some(subscription) = world.store.find("subscription", id).cloned() else {
+        return;
+    };
+    let reached = |field: &str| subscription[field].as_i64().is_some_and(|at| at <= now);
+    if notice_at(&subscription).is_some_and(|at| at <= now) {
+        let announced = world.change("subscription", id, None, |subscription| {
+            subscription.set("_trial_announced", true)
+        });
+        world.emit("customer.subscription.trial_will_end", &announced, None);
+    } else if subscription.text("status") == "incomplete" {
+        expire(world, id);
+    } else if subscription["pause_collection"]["resumes_at"]
+        .as_i64()
+        .is_some_and(|at| at <= now)
+    {
+        world.change("subscription", id, Some(UPDATED), |subscription| {
+            subscription.set("pause_collection", Value::Null)
+        });
+    } else if reached("cancel_at") {
+        cancel(world, id, "cancellation_requested");
+    } else {
+        renew(world, id);
     }
 }
 
@@ -255,8 +318,16 @@ fn expire(world: &mut World, id: &str) {
     });
 }
 
-/// Rolls every item whose period is over into the next one, and makes the invoice for it.
+/// Ends a trial or a period, and begins the next.
 fn renew(world: &mut World, id: &str) {
+    if let Some(subscription) = world.store.find("subscription", id).cloned() {
+        roll(world, id, items_of(&subscription), false);
+    }
+}
+
+/// Rolls every item whose period is over into the next one, and makes the invoice for it. `reset`: the rhythm is a new
+/// one, counted from now.
+pub(super) fn roll(world: &mut World, id: &str, mut items: Vec<Value>, reset: bool) {
     let Some(subscription) = world.store.find("subscription", id).cloned() else {
         return;
     };
@@ -265,18 +336,15 @@ fn renew(world: &mut World, id: &str) {
         && subscription["trial_end"]
             .as_i64()
             .is_some_and(|at| at <= now);
-    let ends_unpaid =
-        subscription["trial_settings"]["end_behavior"].text("missing_payment_method") == "cancel";
-    if trial_over && ends_unpaid && payment_method_of(world, id).is_none() {
-        return cancel(world, id, "cancellation_requested");
+    if trial_over && trial_ends_it(world, &subscription) {
+        return;
     }
-    let anchor = if trial_over {
+    let anchor = if trial_over || reset {
         now
     } else {
         subscription.int("billing_cycle_anchor")
     };
     let mut lines = take_pending(world, id);
-    let mut items = items_of(&subscription);
     for item in items
         .iter_mut()
         .filter(|item| item.int("current_period_end") <= now)
@@ -287,15 +355,76 @@ fn renew(world: &mut World, id: &str) {
         lines.push(Charge::whole_period(item).line(livemode));
     }
     let invoice = invoices::draft(world, &subscription, Reason::Cycle, lines);
+    let held = subscription["pause_collection"].text("behavior");
+    if held == "keep_as_draft" || subscription.text("status") == "unpaid" {
+        world.change("invoice", &invoice, None, |invoice| {
+            invoice.set("auto_advance", false)
+        });
+    }
     world.change("subscription", id, Some(UPDATED), |subscription| {
-        subscription.set(
-            "items",
-            whole_list(&format!("/v1/subscription_items?subscription={id}"), items),
-        );
+        subscription["items"].set("data", items);
         subscription.set("latest_invoice", invoice);
+        subscription.set("billing_cycle_anchor", anchor);
         if trial_over {
             subscription.set("status", "active");
-            subscription.set("billing_cycle_anchor", anchor);
         }
     });
+}
+
+/// Begins a new period of a paused subscription now; it is active once its invoice is paid.
+pub(super) fn resume(world: &mut World, id: &str) {
+    let (now, livemode) = (world.now, world.livemode());
+    let Some(subscription) = world.store.find("subscription", id).cloned() else {
+        return;
+    };
+    let mut items = items_of(&subscription);
+    for item in &mut items {
+        let end = next_end(item, now, now);
+        set_period(item, now, end);
+    }
+    let lines = items
+        .iter()
+        .map(|item| Charge::whole_period(item).line(livemode))
+        .collect();
+    world.change("subscription", id, None, |subscription| {
+        subscription["items"].set("data", items);
+        subscription.set("billing_cycle_anchor", now);
+    });
+    let invoice = invoices::draft(world, &subscription, Reason::Update, lines);
+    invoices::finalize(world, &invoice);
+    invoices::collect(world, &invoice, None, false, false);
+    let paid = world
+        .store
+        .find("invoice", &invoice)
+        .is_some_and(|invoice| invoice.text("status") == "paid");
+    let resumed = world.change("subscription", id, Some(UPDATED), |subscription| {
+        subscription.set("latest_invoice", invoice);
+        if paid {
+            subscription.set("status", "active");
+        }
+    });
+    if paid {
+        world.emit("customer.subscription.resumed", &resumed, None);
+    }
+}
+
+/// What becomes of a trial that ends without a payment method, as its settings say; false: it goes on.
+///
+/// <https://docs.stripe.com/billing/subscriptions/trials/free-trials#create-free-trials-without-payment>
+fn trial_ends_it(world: &mut World, subscription: &Value) -> bool {
+    let id = subscription.text("id");
+    if payment_method_of(world, id).is_some() {
+        return false;
+    }
+    match subscription["trial_settings"]["end_behavior"].text("missing_payment_method") {
+        "cancel" => cancel(world, id, "cancellation_requested"),
+        "pause" => {
+            let paused = world.change("subscription", id, Some(UPDATED), |subscription| {
+                subscription.set("status", "paused")
+            });
+            world.emit("customer.subscription.paused", &paused, None);
+        }
+        _ => return false,
+    }
+    true
 }

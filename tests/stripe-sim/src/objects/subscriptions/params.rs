@@ -39,7 +39,7 @@ pub(super) const FIELDS: &[Param] = &[
     opt("trial_end", Kind::IntOr(&["now"])),
     req(
         "trial_settings.end_behavior.missing_payment_method",
-        Kind::Enum(&["cancel", "create_invoice"]),
+        Kind::Enum(&["cancel", "create_invoice", "pause"]),
     ),
 ];
 
@@ -55,6 +55,18 @@ pub(super) const UPDATE: &[Param] = &[
     opt("items[].metadata", Kind::Map),
     opt("cancel_at", Kind::Int).clearable(),
     opt("description", Kind::Str).clearable(),
+    opt("pause_collection", Kind::Unset),
+    req(
+        "pause_collection.behavior",
+        Kind::Enum(&["keep_as_draft", "mark_uncollectible", "void"]),
+    ),
+    opt("pause_collection.resumes_at", Kind::Int),
+];
+
+/// Of resuming a paused subscription.
+pub(super) const RESUME: &[Param] = &[
+    opt("billing_cycle_anchor", Kind::Enum(&["now"])),
+    opt("proration_behavior", Kind::Enum(PRORATION)),
 ];
 
 /// Only of canceling.
