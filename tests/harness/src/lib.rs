@@ -7,6 +7,7 @@
 //! operator or the sidecar, which it runs as programs.
 
 pub mod cargo;
+pub mod clock;
 pub mod cognito;
 pub mod envoy;
 pub mod error;
@@ -23,6 +24,7 @@ mod store;
 pub mod stripe_mock;
 pub mod upstream;
 
+pub use clock::MovedClock;
 pub use cognito::Cognito;
 pub use envoy::{Envoy, EnvoyConfig};
 pub use error::{Error, Result};
@@ -47,6 +49,6 @@ pub async fn get_all() -> Result<()> {
         cognito::ensure()?;
         forge::ensure()
     });
-    let installed = store::blocking(redis::ensure);
+    let installed = store::blocking(|| redis::ensure().and_then(|_| clock::ensure()));
     tokio::try_join!(built, fetched, installed).map(drop)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::clock::MovedClock;
 use crate::error::{Error, Result};
 use crate::net::{free_port, loopback, start_twice};
 use crate::process::{Process, command, output_of};
@@ -23,6 +24,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A running Redis on a free port of loopback.
 pub struct Redis {
     program: PathBuf,
+    environment: Vec<(&'static str, String)>,
     options: Vec<String>,
     folder: PathBuf,
     port: u16,
@@ -38,15 +40,28 @@ impl Redis {
         Self::start_with(&[]).await
     }
 
+    /// Starts one with further settings that goes by `clock`.
+    ///
+    /// # Errors
+    /// When it cannot be had or does not start.
+    pub async fn start_by(clock: &MovedClock, options: &[&str]) -> Result<Self> {
+        Self::start_in(clock.environment().to_vec(), options).await
+    }
+
     /// Starts one with further settings, as on the command line: `["--maxmemory-policy", "allkeys-lru"]`.
     ///
     /// # Errors
     /// When it cannot be had or does not start.
     pub async fn start_with(options: &[&str]) -> Result<Self> {
+        Self::start_in(Vec::new(), options).await
+    }
+
+    async fn start_in(environment: Vec<(&'static str, String)>, options: &[&str]) -> Result<Self> {
         let program = store::blocking(ensure).await?;
         start_twice(async || {
             let redis = Self {
                 program: program.clone(),
+                environment: environment.clone(),
                 options: options.iter().map(ToString::to_string).collect(),
                 folder: run_folder("redis")?,
                 port: free_port()?,
@@ -165,6 +180,7 @@ impl Redis {
             "no",
         ]);
         redis.arg("--dir").arg(&self.folder).args(&self.options);
+        redis.envs(self.environment.iter().cloned());
         redis
     }
 

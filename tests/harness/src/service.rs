@@ -23,8 +23,8 @@ use crate::progress::Progress;
 use crate::store::{self, run_folder, target, workspace_root};
 
 const READY: Duration = Duration::from_secs(30);
-/// How long a program may take to end well after SIGTERM.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a program may take to end well after SIGTERM: longer than it takes to drain by itself (25 s).
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Which of the two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

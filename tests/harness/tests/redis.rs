@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use glyph_harness::{Redis, Result, poll_until};
+use glyph_harness::{MovedClock, Redis, Result, poll_until};
 
 #[tokio::test]
 async fn it_counts_flushes_and_takes_options() -> Result<()> {
@@ -44,5 +44,22 @@ async fn a_paused_one_hangs_and_a_resumed_one_answers() -> Result<()> {
             .filter(|said| said == "+PONG")
     };
     poll_until("an answer after SIGCONT", Duration::from_secs(5), answers).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn by_a_moved_clock_months_pass_at_once_and_keys_expire() -> Result<()> {
+    const MONTH: i64 = 30 * 24 * 3600;
+    let clock = MovedClock::start().await?;
+    let redis = Redis::start_by(&clock, &[]).await?;
+    redis.command_line("SET short life EX 86400").await?;
+    redis
+        .command_line(&format!("SET long life EX {}", MONTH + 3600))
+        .await?;
+    clock.advance(MONTH)?;
+    assert_eq!(redis.command_line("GET short").await?, "$-1");
+    assert_eq!(redis.command_line("GET long").await?, "$4");
+    clock.advance(MONTH)?;
+    assert_eq!(redis.command_line("GET long").await?, "$-1");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What went through the proxies, in order of arrival, and the trap for one call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use http::Method;
 
@@ -32,6 +33,8 @@ pub struct Call {
     pub method: Method,
     /// The path with query; for Cognito the action instead.
     pub what: String,
+    /// When it arrived.
+    pub at: Instant,
 }
 
 /// When a trap springs.
@@ -110,6 +113,7 @@ impl Calls {
             kind,
             method,
             what,
+            at: Instant::now(),
         };
         state.calls.push(call.clone());
         if state

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::clock::MovedClock;
 use crate::cognito::Cognito;
 use crate::error::{Error, Result};
 use crate::kubernetes::Namespace;
@@ -60,6 +61,15 @@ impl Settings {
     #[must_use]
     pub fn redis(self, redis: &Redis) -> Self {
         self.set("REDIS_URL", redis.url())
+    }
+
+    /// Lets the program go by this clock.
+    #[must_use]
+    pub fn clock(self, clock: &MovedClock) -> Self {
+        clock
+            .environment()
+            .into_iter()
+            .fold(self, |settings, (name, value)| settings.set(name, value))
     }
 
     /// The value of one variable.
