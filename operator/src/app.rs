@@ -11,20 +11,25 @@ use glyph_runtime::clock::{Clock, SystemClock};
 use glyph_runtime::credentials::Credentials;
 use glyph_runtime::random::base62;
 use glyph_runtime::shutdown::{Tasks, signalled};
-use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::{Api, Client};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::cognito::CognitoIdentity;
+use crate::credits::UsedCredits;
+use crate::endpoint::{Registered, Registrar};
+use crate::events::{Marker, OwnerLookup, WatchedOwners};
 use crate::leader::{Election, Lead};
 use crate::metrics::{Leading, register};
+use crate::ports::Events;
 use crate::runner::control;
 use crate::settings::Settings;
 use crate::stripe::StripeBilling;
+use crate::sweep::Sweep;
 use crate::watches::{Stores, Wake, Watches};
-use crate::webhook::{self, OwnerLookup, WatchedOwners, Webhook};
+use crate::webhook::{self, Webhook};
 use crate::world::Shared;
 
 /// How long a server waits for open connections after it was told to stop.
@@ -64,9 +69,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         controller: REPORTER.to_owned(),
         instance: Some(identity.clone()),
     };
+    let billing = StripeBilling::new(&settings.stripe, credentials.clone(), &admin.metrics)?;
     let shared = Arc::new(Shared {
         client: client.clone(),
-        billing: StripeBilling::new(&settings.stripe, credentials.clone(), &admin.metrics)?,
+        billing: billing.clone(),
         identity: CognitoIdentity::new(credentials.clone()),
         credentials: credentials.clone(),
         clock: clock.clone(),
@@ -74,20 +80,26 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         default_tier: settings.default_tier.clone(),
         urls: settings.urls(),
         resync: settings.resync(),
+        credits: UsedCredits::default(),
+        checkpoint: Duration::from_secs(settings.credits_checkpoint),
         reconciles,
     });
     let owners = scopes.iter().map(|scope| WatchedOwners {
         stores: scope.stores.clone(),
         namespace: scope.namespace.clone(),
     });
-    let owners = AllOwners(owners.collect());
+    let marker = Arc::new(Marker::new(client.clone(), AllOwners(owners.collect())));
+    let (registered, registrar) = register_endpoint(&settings, &client, &billing, &mut tasks);
     let receiver = Webhook::new(
         credentials.clone(),
+        registered,
         clock.clone(),
-        client.clone(),
-        owners,
+        marker.clone(),
+        billing.clone(),
         &admin.metrics,
     );
+    let every = settings.event_sweep();
+    let sweep = Sweep::new(marker, billing, clock.clone(), every, &admin.metrics);
     serve(&settings, receiver, admin, &mut tasks).await?;
 
     let retry = wake_on_change(credentials.clone(), scopes.clone(), stop.clone());
@@ -104,10 +116,42 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     );
     tasks.spawn(
         "controllers",
-        endless(elect(election, shared, scopes, leading, stop)),
+        endless(elect(
+            election,
+            shared,
+            scopes,
+            (sweep, registrar),
+            leading,
+            stop,
+        )),
     );
     tasks.run(signal, settings.shutdown.drain()).await?;
     Ok(())
+}
+
+/// The webhook endpoint that we register ourselves, and its signing secret, which every replica follows.
+fn register_endpoint(
+    settings: &Settings,
+    client: &Client,
+    billing: &StripeBilling,
+    tasks: &mut Tasks,
+) -> (Registered, Registrar<StripeBilling>) {
+    let registered = Registered::default();
+    let registrar = Registrar {
+        stripe: billing.clone(),
+        client: client.clone(),
+        namespace: settings.lease_namespace(),
+        name: settings.webhook_kept_in.clone(),
+        url: settings.webhook_url.clone(),
+    };
+    if registrar.url.is_some() {
+        let api = Api::namespaced(client.clone(), &registrar.namespace);
+        let following = registered
+            .clone()
+            .follow(api, registrar.name.clone(), tasks.stop());
+        tasks.spawn("webhook secret", endless(following));
+    }
+    (registered, registrar)
 }
 
 /// Starts the watches, on every replica.
@@ -143,9 +187,9 @@ fn follow(settings: &Settings, client: &Client, admin: &Admin, tasks: &mut Tasks
 }
 
 /// Starts the webhook receiver and the admin port.
-async fn serve<O: OwnerLookup>(
+async fn serve<O: OwnerLookup, E: Events>(
     settings: &Settings,
-    receiver: Webhook<O>,
+    receiver: Webhook<O, E>,
     admin: Admin,
     tasks: &mut Tasks,
 ) -> anyhow::Result<()> {
@@ -187,21 +231,25 @@ async fn elect(
     election: Election,
     shared: Arc<Shared<StripeBilling, CognitoIdentity>>,
     scopes: Vec<Scope>,
+    (sweep, registrar): (Sweep<AllOwners, StripeBilling>, Registrar<StripeBilling>),
     leading: Leading,
     stop: CancellationToken,
 ) {
+    let (sweep, registrar) = (&sweep, &registrar);
     let work = |lead: Lead| {
+        let covered = sweep.covers(&lead);
         let controls = scopes.iter().map(|scope| {
             control(
                 shared.clone(),
                 scope.stores.clone(),
                 scope.wakes.clone(),
                 lead.clone(),
+                covered,
             )
         });
         let controls = join_all(controls);
         async move {
-            controls.await;
+            tokio::join!(controls, sweep.run(&lead), registrar.run(&lead));
         }
     };
     election.run(stop, |leads| leading.set(leads), work).await;

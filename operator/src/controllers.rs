@@ -6,5 +6,6 @@ pub mod customer;
 pub mod grant;
 mod offer;
 pub mod pack;
+pub mod purchase;
 pub mod subscription;
 pub mod tier;

@@ -12,8 +12,10 @@ use crate::ports::CallError;
 
 /// First wait after a failure that may pass.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Longest wait after a failure that may pass.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Longest wait after a failure that may pass: how late we may notice that it has.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait after a failure that only a person can mend, perhaps in Stripe.
+const UNMENDED: Duration = Duration::from_secs(600);
 /// Wait until the cache has what the API server has.
 const CATCH_UP: Duration = Duration::from_millis(200);
 
@@ -103,6 +105,7 @@ impl Failure {
 
     /// When to try again after so many failures in a row; `resync` is the time between full passes.
     pub fn retry_in(&self, failures: u32, resync: Duration) -> Duration {
+        let resync = resync.min(UNMENDED);
         let backoff =
             jitter((FIRST_WAIT * 2u32.saturating_pow(failures.min(16))).min(LONGEST_WAIT));
         match self {
@@ -139,11 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_may_pass_backs_off_up_to_five_minutes() {
+    fn a_failure_that_may_pass_backs_off_up_to_a_minute() {
         let failure = call(FailureClass::Transient);
         assert!(failure.retry_in(0, RESYNC) <= Duration::from_secs(1));
         assert!(failure.retry_in(5, RESYNC) >= Duration::from_secs(16));
-        assert!(failure.retry_in(1000, RESYNC) <= LONGEST_WAIT);
+        assert!(failure.retry_in(1000, RESYNC) <= Duration::from_secs(60));
     }
 
     #[test]

@@ -1,12 +1,28 @@
 //! Which kind is kept where, and whom a change of it concerns.
 
-use glyph_crds::{ApiKey, CreditGrant, CreditPack, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier,
+};
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 
 use serde_json::{Value, json};
 
-use crate::watches::{Guarded, Kind, Stores, Wake, Watched, select, wake};
+use glyph_crds::entitlement::{Standing, in_charge};
+
+use crate::watches::{Guarded, Kind, Stores, View, Wake, Watched, named, select, wake};
+
+/// A resource as those go by it that depend on it.
+fn seen<K: Watched>(object: K) -> Value {
+    let deleting = object.meta().deletion_timestamp.is_some();
+    json!([object.uid(), deleting, object.shown()])
+}
+
+/// Those ids that a status records.
+fn recorded<const N: usize>(ids: Option<[&Option<String>; N]>) -> Vec<&str> {
+    let all = ids.into_iter().flatten();
+    all.filter_map(|id| id.as_deref()).collect()
+}
 
 impl Watched for Tier {
     const KIND: Kind = Kind::Tier;
@@ -19,6 +35,21 @@ impl Watched for Tier {
     fn shown(&self) -> Value {
         let price = self.status.as_ref().map(|status| &status.stripe_price_id);
         json!([self.spec, price])
+    }
+
+    fn inputs(&self, view: &View<'_>) -> Option<Value> {
+        let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
+        let subscribed = select(
+            view.stores,
+            &namespace,
+            |s: &Subscription| matches!(Standing::of(Some(s), view.now), Standing::Subscribed { tier, .. } if tier == name),
+        );
+        Some(json!(subscribed.len()))
+    }
+
+    fn stripe_ids(&self) -> Vec<&str> {
+        let status = self.status.as_ref();
+        recorded(status.map(|s| [&s.stripe_product_id, &s.stripe_price_id]))
     }
 
     /// Its subscriptions, and the keys that wait for a tier.
@@ -47,6 +78,25 @@ impl Watched for CreditPack {
     fn store(stores: &Stores) -> &Store<Guarded<Self>> {
         &stores.packs
     }
+
+    fn inputs(&self, _view: &View<'_>) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn stripe_ids(&self) -> Vec<&str> {
+        let status = self.status.as_ref();
+        recorded(status.map(|s| [&s.stripe_product_id, &s.stripe_price_id]))
+    }
+
+    /// The purchases that wait to be sold.
+    fn dependents(&self, stores: &Stores) -> Vec<Wake> {
+        let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
+        let waiting = select(stores, &namespace, |purchase: &CreditPurchase| {
+            let status = purchase.status.as_ref();
+            purchase.spec.pack == name && status.is_none_or(|status| status.state.is_none())
+        });
+        waiting.iter().map(wake).collect()
+    }
 }
 
 impl Watched for GlyphCustomer {
@@ -66,7 +116,32 @@ impl Watched for GlyphCustomer {
         ])
     }
 
-    /// Its subscriptions, keys and grants; and whoever was refused for claiming the same.
+    fn inputs(&self, view: &View<'_>) -> Option<Value> {
+        let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
+        let subscriptions = select(view.stores, &namespace, |s: &Subscription| {
+            s.spec.customer_ref.name == name
+        });
+        let first = in_charge(&subscriptions);
+        let standing = format!("{:?}", Standing::of(first, view.now));
+        let billed = first.and_then(|s| s.status.as_ref()?.tier.as_deref());
+        let tier: Option<Tier> = billed.and_then(|tier| named(view.stores, &namespace, tier));
+        let mut rivals: Vec<_> = select(view.stores, &namespace, |other: &Self| {
+            other.name_any() != name
+                && glyph_operator_core::customer::common_claim(self, other).is_some()
+        })
+        .iter()
+        .map(ResourceExt::uid)
+        .collect();
+        rivals.sort();
+        Some(json!([standing, tier.map(|tier| tier.spec), rivals]))
+    }
+
+    fn stripe_ids(&self) -> Vec<&str> {
+        let status = self.status.as_ref();
+        recorded(status.map(|s| [&s.stripe_customer_id]))
+    }
+
+    /// Its subscriptions, keys, purchases and grants; and whoever was refused for claiming the same.
     fn dependents(&self, stores: &Stores) -> Vec<Wake> {
         let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
         let namespace = namespace.as_str();
@@ -75,6 +150,9 @@ impl Watched for GlyphCustomer {
         });
         let keys = select(stores, namespace, |key: &ApiKey| {
             key.spec.customer_ref.name == name
+        });
+        let purchases = select(stores, namespace, |purchase: &CreditPurchase| {
+            purchase.spec.customer_ref.name == name
         });
         let grants = select(stores, namespace, |grant: &CreditGrant| {
             grant.spec.customer_ref.name == name
@@ -87,6 +165,7 @@ impl Watched for GlyphCustomer {
             .iter()
             .map(wake)
             .chain(keys.iter().map(wake))
+            .chain(purchases.iter().map(wake))
             .chain(grants.iter().map(wake))
             .chain(rivals.iter().map(wake))
             .collect()
@@ -98,6 +177,28 @@ impl Watched for Subscription {
 
     fn store(stores: &Stores) -> &Store<Guarded<Self>> {
         &stores.subscriptions
+    }
+
+    fn inputs(&self, view: &View<'_>) -> Option<Value> {
+        let namespace = self.namespace().unwrap_or_default();
+        let customer: Option<GlyphCustomer> =
+            named(view.stores, &namespace, &self.spec.customer_ref.name);
+        let mut others: Vec<_> = select(view.stores, &namespace, |s: &Self| {
+            s.spec.customer_ref == self.spec.customer_ref && s.uid() != self.uid()
+        })
+        .iter()
+        .map(|s| (s.uid(), s.shown()))
+        .collect();
+        others.sort_by(|one, other| one.0.cmp(&other.0));
+        let billed = self.status.as_ref().and_then(|s| s.tier.clone());
+        let tiers = [Some(self.spec.tier.clone()), billed]
+            .map(|name| named::<Tier>(view.stores, &namespace, &name?).map(seen));
+        Some(json!([customer.map(seen), others, tiers]))
+    }
+
+    fn stripe_ids(&self) -> Vec<&str> {
+        let status = self.status.as_ref();
+        recorded(status.map(|s| [&s.stripe_subscription_id, &s.checkout_session_id]))
     }
 
     /// Its customer, that customer's keys and other subscriptions, and the tier that counts it.
@@ -130,6 +231,51 @@ impl Watched for ApiKey {
 
     fn store(stores: &Stores) -> &Store<Guarded<Self>> {
         &stores.keys
+    }
+}
+
+impl Watched for CreditPurchase {
+    const KIND: Kind = Kind::CreditPurchase;
+
+    fn store(stores: &Stores) -> &Store<Guarded<Self>> {
+        &stores.purchases
+    }
+
+    fn inputs(&self, view: &View<'_>) -> Option<Value> {
+        let namespace = self.namespace().unwrap_or_default();
+        let customer: Option<GlyphCustomer> =
+            named(view.stores, &namespace, &self.spec.customer_ref.name);
+        let pack: Option<CreditPack> = named(view.stores, &namespace, &self.spec.pack);
+        Some(json!([customer.map(seen), pack.map(seen)]))
+    }
+
+    fn stripe_ids(&self) -> Vec<&str> {
+        let status = self.status.as_ref();
+        recorded(status.map(|s| [&s.checkout_session_id, &s.payment_intent_id]))
+    }
+
+    /// What its grant goes by.
+    fn shown(&self) -> Value {
+        let status = self.status.clone().unwrap_or_default();
+        json!([
+            status.checkout_session_id,
+            status.amount_paid,
+            status.amount_refunded,
+            status.disputed
+        ])
+    }
+
+    /// The grants that its payment made.
+    fn dependents(&self, stores: &Stores) -> Vec<Wake> {
+        let namespace = self.namespace().unwrap_or_default();
+        let session = self
+            .status
+            .as_ref()
+            .and_then(|s| s.checkout_session_id.as_ref());
+        let grants = select(stores, &namespace, |grant: &CreditGrant| {
+            session.is_some() && grant.spec.source.id.as_ref() == session
+        });
+        grants.iter().map(wake).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use glyph_runtime::clock::Clock;
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
@@ -16,6 +17,9 @@ use kube::{Api, Client};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// Annotation of the Lease: up to when Stripe's events were swept. It is written with the renewals that are made anyway.
+const SWEPT: &str = "glyphapi.ai/events-swept-until";
 
 /// This replica may not lead any more.
 #[derive(Clone, Copy, Debug, Error)]
@@ -26,14 +30,16 @@ pub struct LostLease;
 #[derive(Clone)]
 pub struct Lead {
     valid_until: Arc<Mutex<Instant>>,
+    swept: Arc<Mutex<Option<Timestamp>>>,
     lost: CancellationToken,
     stopping: CancellationToken,
 }
 
 impl Lead {
-    fn new(valid_until: Instant, stopping: CancellationToken) -> Self {
+    fn new(valid_until: Instant, swept: Option<Timestamp>, stopping: CancellationToken) -> Self {
         Self {
             valid_until: Arc::new(Mutex::new(valid_until)),
+            swept: Arc::new(Mutex::new(swept)),
             lost: CancellationToken::new(),
             stopping,
         }
@@ -52,6 +58,15 @@ impl Lead {
         }
     }
 
+    /// Does `work` until no new work is to be begun, or the lease is lost; then it is dropped.
+    pub async fn run_while_held(&self, work: impl Future<Output = ()>) {
+        tokio::select! {
+            () = work => {}
+            () = self.stopping().cancelled() => {}
+            () = self.lost().cancelled() => {}
+        }
+    }
+
     /// Cancelled once the lease is lost: running work is dropped.
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
@@ -60,6 +75,16 @@ impl Lead {
     /// Cancelled when no new work is to be begun: on shutdown, or with the lease.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping
+    }
+
+    /// Up to when Stripe's events were swept, by this leader or one before; `None` when nobody ever did.
+    pub fn swept(&self) -> Option<Timestamp> {
+        *self.swept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has that written down with the next renewal.
+    pub fn set_swept(&self, until: Timestamp) {
+        *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
     fn valid_until(&self) -> Instant {
@@ -125,7 +150,7 @@ impl Election {
         {
             tracing::info!(lease = self.name, identity = self.identity, "leading");
             leading(true);
-            let lead = Lead::new(valid_until, stop.child_token());
+            let lead = Lead::new(valid_until, swept(&lease), stop.child_token());
             let mut last = lease;
             let ended = tokio::select! {
                 () = self.renew(&lead, &mut last) => false,
@@ -134,7 +159,7 @@ impl Election {
             leading(false);
             lead.lost.cancel();
             if ended {
-                self.release(last).await;
+                self.release(last, &lead).await;
             } else {
                 tracing::warn!(lease = self.name, "no longer leading");
             }
@@ -212,7 +237,7 @@ impl Election {
             if lead.check().is_err() {
                 return;
             }
-            let attempt = timeout(self.duration / 4, self.write(&self.claim(Some(last)))).await;
+            let attempt = timeout(self.duration / 4, self.write(&self.renewal(last, lead))).await;
             match attempt.map(taken) {
                 Ok(Ok(Some(lease))) => {
                     *last = lease;
@@ -233,8 +258,9 @@ impl Election {
     }
 
     /// Gives the lease back, so that another replica need not wait for its end.
-    async fn release(&self, last: Lease) {
+    async fn release(&self, last: Lease, lead: &Lead) {
         let mut lease = last;
+        note(&mut lease, lead);
         if let Some(spec) = lease.spec.as_mut() {
             spec.holder_identity = Some(String::new());
         }
@@ -260,6 +286,12 @@ impl Election {
         self.api
             .replace(&self.name, &PostParams::default(), lease)
             .await
+    }
+
+    fn renewal(&self, last: &Lease, lead: &Lead) -> Lease {
+        let mut lease = self.claim(Some(last));
+        note(&mut lease, lead);
+        lease
     }
 
     fn claim(&self, old: Option<&Lease>) -> Lease {
@@ -302,4 +334,18 @@ fn taken(written: kube::Result<Lease>) -> kube::Result<Option<Lease>> {
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Puts what the leader has swept on the Lease.
+fn note(lease: &mut Lease, lead: &Lead) {
+    if let Some(until) = lead.swept() {
+        let annotations = lease.metadata.annotations.get_or_insert_default();
+        annotations.insert(SWEPT.to_owned(), until.to_string());
+    }
+}
+
+/// What the Lease says was swept.
+fn swept(lease: &Lease) -> Option<Timestamp> {
+    let annotations = lease.metadata.annotations.as_ref()?;
+    annotations.get(SWEPT)?.parse().ok()
 }

@@ -3,7 +3,7 @@
 use glyph_crds::common::Intent;
 use glyph_operator_core::billing::FailureClass;
 use glyph_operator_core::intent::{self, Step};
-use glyph_operator_core::status::Intends;
+use glyph_operator_core::status::{Intends, Status};
 use glyph_operator_core::{Blocker, reason};
 use glyph_runtime::random::base62;
 use kube::ResourceExt;
@@ -144,11 +144,15 @@ where
 {
     let mut status = object.reported();
     status.set_intent(intent);
+    status.set_settled_for(None);
     write_status(world, object, status).await.map(|_| ())
 }
 
 /// The one that was found; or says that there are several, and touches none (CASE 8).
-fn single<M: Make<B>, B: Billing>(mut found: Vec<M::Made>) -> Result<M::Made, Failure> {
+///
+/// # Errors
+/// [`Failure::Blocked`] unless it is exactly one.
+pub fn single<M: Make<B>, B: Billing>(mut found: Vec<M::Made>) -> Result<M::Made, Failure> {
     match (found.pop(), found.is_empty()) {
         (Some(one), true) => Ok(one),
         (last, _) => {

@@ -4,10 +4,17 @@
 use std::future::Future;
 
 use glyph_operator_core::billing::{
-    CheckoutParams, CheckoutSession, Customer, CustomerParams, FailureClass, Owner, Price,
-    PriceParams, Product, ProductParams, StripeSubscription, SubscriptionParams,
+    CheckoutParams, CheckoutSession, Customer, CustomerParams, FailureClass, Owner, Phases,
+    PlanChange, Price, PriceParams, Product, ProductParams, Schedule, ScheduleParams,
+    StripeSubscription, SubscriptionParams,
 };
+use glyph_operator_core::event::{About, Event};
+use jiff::Timestamp;
 use thiserror::Error;
+
+mod purchasing;
+
+pub use purchasing::Purchasing;
 
 /// A call to Stripe or Cognito that failed. Its text holds no secret.
 #[derive(Clone, Debug, Error)]
@@ -28,7 +35,7 @@ pub type CallResult<T> = Result<T, CallError>;
 
 /// What is asked of Stripe. Every create takes the idempotency key of its intent; reads return `None`
 /// for what does not exist. Finds by UID list first (strongly consistent) and search last (lags).
-pub trait Billing: Send + Sync + 'static {
+pub trait Billing: Purchasing {
     /// Makes a customer.
     fn create_customer(
         &self,
@@ -67,9 +74,12 @@ pub trait Billing: Send + Sync + 'static {
     ) -> impl Future<Output = CallResult<Product>> + Send;
     /// Reads a product.
     fn product(&self, id: &str) -> impl Future<Output = CallResult<Option<Product>>> + Send;
-    /// Products whose metadata name this owner's UID.
-    fn find_products(&self, owner: &Owner)
-    -> impl Future<Output = CallResult<Vec<Product>>> + Send;
+    /// Products whose metadata name this owner's UID; none is older than the owner.
+    fn find_products(
+        &self,
+        owner: &Owner,
+        since: Timestamp,
+    ) -> impl Future<Output = CallResult<Vec<Product>>> + Send;
 
     /// Makes a price; it takes its lookup key over from an older one.
     fn create_price(
@@ -85,6 +95,8 @@ pub trait Billing: Send + Sync + 'static {
     ) -> impl Future<Output = CallResult<Price>> + Send;
     /// Reads a price.
     fn price(&self, id: &str) -> impl Future<Output = CallResult<Option<Price>>> + Send;
+    /// Prices that a product is on sale for, whoever made them.
+    fn prices_of(&self, product: &str) -> impl Future<Output = CallResult<Vec<Price>>> + Send;
     /// The price that has this lookup key.
     fn find_price(
         &self,
@@ -132,15 +144,78 @@ pub trait Billing: Send + Sync + 'static {
         id: &str,
         cancel: bool,
     ) -> impl Future<Output = CallResult<StripeSubscription>> + Send;
-    /// Moves a subscription's item to another price; Stripe prorates.
+    /// Moves a subscription's item to another price now. One that cannot be charged is refused, and nothing changes.
     fn set_price(
         &self,
-        id: &str,
-        item: &str,
-        price: &str,
+        change: &PlanChange,
     ) -> impl Future<Output = CallResult<StripeSubscription>> + Send;
+    /// Makes a schedule that is in charge of a subscription from now on, and changes nothing yet.
+    fn create_schedule(
+        &self,
+        key: &str,
+        params: &ScheduleParams,
+    ) -> impl Future<Output = CallResult<Schedule>> + Send;
+    /// Reads a schedule.
+    fn schedule(&self, id: &str) -> impl Future<Output = CallResult<Option<Schedule>>> + Send;
+    /// Writes what a schedule is to do, and whose it is.
+    fn set_phases(&self, phases: &Phases) -> impl Future<Output = CallResult<Schedule>> + Send;
+    /// Takes a schedule off its subscription, which goes on as it stands.
+    fn release_schedule(&self, id: &str) -> impl Future<Output = CallResult<Schedule>> + Send;
     /// Ends a subscription now; one already ended is no error.
     fn cancel_subscription(&self, id: &str) -> impl Future<Output = CallResult<()>> + Send;
+}
+
+/// What is asked of Stripe about its events.
+pub trait Events: Send + Sync + 'static {
+    /// All events since a time, newest first.
+    fn events_since(&self, since: Timestamp)
+    -> impl Future<Output = CallResult<Vec<Event>>> + Send;
+    /// What the object at `url` (`/v1/…`), of which a thin event tells, says of its owner; `None` when it is not there.
+    fn about(&self, url: &str) -> impl Future<Output = CallResult<Option<About>>> + Send;
+}
+
+/// A webhook endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `we_…`
+    pub id: String,
+    /// Where its events are sent.
+    pub url: String,
+    /// The types it listens to.
+    pub events: Vec<String>,
+    /// Whether events are sent at all.
+    pub enabled: bool,
+    /// Which operator made it.
+    pub mark: Option<String>,
+}
+
+/// A webhook endpoint that was just made. It has no Debug: it holds a secret.
+pub struct NewEndpoint {
+    /// `we_…`
+    pub id: String,
+    /// The signing secret, which is told this once.
+    pub secret: String,
+}
+
+/// What is asked of Stripe about webhook endpoints.
+pub trait Endpoints: Send + Sync + 'static {
+    /// All endpoints.
+    fn endpoints(&self) -> impl Future<Output = CallResult<Vec<Endpoint>>> + Send;
+    /// Makes one that bears `mark`.
+    fn create_endpoint(
+        &self,
+        url: &str,
+        mark: &str,
+        events: &[&str],
+    ) -> impl Future<Output = CallResult<NewEndpoint>> + Send;
+    /// Sets what one listens to, and that it does.
+    fn update_endpoint(
+        &self,
+        id: &str,
+        events: &[&str],
+    ) -> impl Future<Output = CallResult<()>> + Send;
+    /// Deletes one; one that is gone is no error.
+    fn delete_endpoint(&self, id: &str) -> impl Future<Output = CallResult<()>> + Send;
 }
 
 /// A Cognito user.

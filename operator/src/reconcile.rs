@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use glyph_crds::common::condition::{READY, SYNCED};
 use glyph_operator_core::condition::Findings;
 use glyph_operator_core::status::Status;
-use glyph_operator_core::{Next, Settled};
+use glyph_operator_core::{Next, Settled, settled};
 use glyph_runtime::random::jitter;
 use kube::core::object::HasStatus;
 use kube::{Resource, ResourceExt};
@@ -15,6 +16,10 @@ use crate::ports::{Billing, Identity};
 use crate::world::World;
 use crate::writer::{Reported, write_status};
 
+/// When a resource is looked at again whose pass changed what the next one goes by.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// When a resource that is not well is looked at again, at the latest.
+const TROUBLED: Duration = Duration::from_secs(600);
 /// Actions one pass may take. More than any plan needs: past that, a service does not keep what it is told.
 const MOST_STEPS: usize = 16;
 
@@ -112,6 +117,8 @@ where
         if meta.deletion_timestamp.is_some() && object.finalizers().is_empty() {
             return Ok(None);
         }
+        // Before the look: what changes meanwhile is not what was seen.
+        let digest = world.digest(object);
         let observed = C::observe(world, object).await?;
         let next = C::plan(&observed);
         if let Next::Do(action) = next {
@@ -119,12 +126,40 @@ where
             C::apply(world, object, action).await?;
             continue;
         }
-        let Settled { status, look_again } = C::status(&observed, &next);
+        let Settled {
+            mut status,
+            look_again,
+        } = C::status(&observed, &next);
+        settled::record(&mut status, digest.as_deref(), look_again, world.now());
         world.lead.check()?;
         write_status(world, object, status).await?;
-        return Ok(look_again);
+        // A pass goes by its own status too: once more, so that what is recorded is what stands there.
+        if object.reported().settled_for().is_some() && world.digest(object) != digest {
+            return Ok(Some(AT_ONCE));
+        }
+        return Ok(look_again.or_else(|| troubled(&*object)));
     }
     Err(Failure::Restless(MOST_STEPS))
+}
+
+/// What is not as it should be may be mended outside Kubernetes, and is not left for the next full pass.
+fn troubled<K: Reported>(object: &K) -> Option<Duration> {
+    let well = |type_| {
+        let status = object.reported();
+        let mut all = status.conditions().iter();
+        all.any(|c| c.type_ == type_ && c.status == "True")
+    };
+    (!well(READY) || !well(SYNCED)).then(|| jitter(TROUBLED))
+}
+
+/// How long a resource may rest that this process sees for the first time; `None`: not at all.
+pub fn rest<B, I: Identity, K: Reported>(world: &World<B, I>, object: &K) -> Option<Duration> {
+    let digest = world.digest(object).filter(|_| world.covered)?;
+    let resync = jitter(world.shared.resync);
+    let left = settled::rest(&object.reported(), &digest, world.now())?;
+    let kind = K::kind(&()).into_owned();
+    world.shared.reconciles.count(&kind, "settled");
+    Some(left.map_or(resync, |left| left.min(resync)))
 }
 
 /// The status of a resource that could not be reconciled; none where the failure is not about it.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
@@ -14,24 +14,26 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::controllers::{
-    api_key::Keys, customer::Customers, grant::Grants, pack::Packs, subscription::Subscriptions,
-    tier::Tiers,
+    api_key::Keys, customer::Customers, grant::Grants, pack::Packs, purchase::Purchases,
+    subscription::Subscriptions, tier::Tiers,
 };
+use crate::credits::keep;
 use crate::leader::Lead;
 use crate::ports::{Billing, Identity};
-use crate::reconcile::{Controller, Outcome, pass};
+use crate::reconcile::{Controller, Outcome, pass, rest};
 use crate::watches::{Guarded, Stores, Wake, Watched};
 use crate::world::{Shared, World};
 
 /// Passes over one kind that run at once.
 const CONCURRENCY: u16 = 16;
 
-/// Runs all controllers over `stores` until the lead's `stopping`, and lets running passes end.
+/// Runs all controllers over `stores`, of which what is settled rests when the sweep has `covered` the time before, until the lead's `stopping`, and lets running passes end.
 pub async fn control<B: Billing, I: Identity>(
     shared: Arc<Shared<B, I>>,
     stores: Stores,
     wakes: broadcast::Sender<Wake>,
     lead: Lead,
+    covered: bool,
 ) {
     // No decision is made on half of the world.
     if lead
@@ -46,6 +48,7 @@ pub async fn control<B: Billing, I: Identity>(
         shared,
         stores,
         lead,
+        covered,
     });
     tokio::join!(
         run::<Tiers, B, I>(world.clone(), &wakes),
@@ -53,12 +56,14 @@ pub async fn control<B: Billing, I: Identity>(
         run::<Customers, B, I>(world.clone(), &wakes),
         run::<Subscriptions, B, I>(world.clone(), &wakes),
         run::<Keys, B, I>(world.clone(), &wakes),
+        run::<Purchases, B, I>(world.clone(), &wakes),
+        keep(world.clone(), &wakes),
         run::<Grants, B, I>(world.clone(), &wakes),
     );
 }
 
-/// Failures in a row, by resource.
-type Failures = Mutex<HashMap<String, u32>>;
+/// What this replica, since it leads, has looked at: failures in a row, by UID.
+type Looks = Mutex<HashMap<String, u32>>;
 
 async fn run<C, B, I>(world: Arc<World<B, I>>, wakes: &broadcast::Sender<Wake>)
 where
@@ -71,10 +76,10 @@ where
     let queue = queue::<C::Kind>(world.stores.clone(), wakes.subscribe())
         .take_until(async move { stopping.cancelled().await })
         .map(Ok::<_, Infallible>);
-    let failures = Arc::new(Failures::default());
+    let looks = Arc::new(Looks::default());
     let reconcile = move |object: Arc<Guarded<C::Kind>>, world: Arc<World<B, I>>| {
-        let failures = failures.clone();
-        async move { Ok::<_, Infallible>(attempt::<C, B, I>(&world, &object, &failures).await) }
+        let looks = looks.clone();
+        async move { Ok::<_, Infallible>(attempt::<C, B, I>(&world, &object, &looks).await) }
             .boxed()
     };
     let config = Config::default().concurrency(CONCURRENCY);
@@ -126,11 +131,7 @@ fn refs<K: Watched>(stores: &Stores, wake: Wake) -> Vec<ObjectRef<Guarded<K>>> {
 }
 
 /// One pass, and when to look again.
-async fn attempt<C, B, I>(
-    world: &World<B, I>,
-    object: &Guarded<C::Kind>,
-    failures: &Failures,
-) -> Action
+async fn attempt<C, B, I>(world: &World<B, I>, object: &Guarded<C::Kind>, looks: &Looks) -> Action
 where
     C: Controller<B, I>,
     B: Billing,
@@ -140,21 +141,31 @@ where
         return Action::await_change();
     };
     let uid = object.uid().unwrap_or_default();
+    if !lock(looks).contains_key(&uid)
+        && let Some(rest) = rest(world, readable)
+    {
+        lock(looks).insert(uid, 0);
+        return Action::requeue(rest);
+    }
     let work = pass::<C, B, I>(world, readable.clone());
     let Some(outcome) = world.lead.lost().run_until_cancelled(work).await else {
         return Action::await_change();
     };
-    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut looks = lock(looks);
     match outcome {
         Outcome::Settled(look_again) => {
-            failures.remove(&uid);
+            looks.insert(uid, 0);
             Action::requeue(look_again)
         }
         Outcome::Failed(failure) => {
-            let count = failures.entry(uid).or_default();
+            let count = looks.entry(uid).or_default();
             let wait = failure.retry_in(*count, world.shared.resync);
             *count = count.saturating_add(1);
             Action::requeue(wait)
         }
     }
+}
+
+fn lock(looks: &Looks) -> MutexGuard<'_, HashMap<String, u32>> {
+    looks.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,7 +20,7 @@ const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/names
 /// The cluster is taken from KUBECONFIG, or from the pod's service account. Secrets are read from the environment
 /// or from files in --credentials-dir, and never from flags: STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
 /// GLYPH_KEY_PEPPERS, AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_CLIENT_ID, AWS_REGION, AWS_ACCESS_KEY_ID,
-/// AWS_SECRET_ACCESS_KEY.
+/// AWS_SECRET_ACCESS_KEY, and REDIS_URL, from which the credits used are written down.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "glyph-operator", version = glyph_runtime::version())]
 pub struct Settings {
@@ -51,6 +51,20 @@ pub struct Settings {
     )]
     pub listen: SocketAddr,
 
+    /// Public address of those webhooks, such as https://glyph.example/webhooks/stripe. With it, the operator registers
+    /// its endpoint with Stripe itself.
+    #[arg(long, env = "GLYPH_WEBHOOK_URL", value_name = "URL")]
+    pub webhook_url: Option<String>,
+
+    /// Name of the Secret, in the namespace of the Lease, that the registered endpoint's signing key is kept in.
+    #[arg(
+        long,
+        env = "GLYPH_WEBHOOK_KEPT_IN",
+        default_value = "glyph-webhook",
+        value_name = "NAME"
+    )]
+    pub webhook_kept_in: String,
+
     /// Address of the admin port, which serves /livez, /readyz and /metrics.
     #[arg(
         long,
@@ -60,10 +74,21 @@ pub struct Settings {
     )]
     pub admin_listen: SocketAddr,
 
-    /// Seconds between full passes, which notice what no webhook told.
-    #[arg(long, env = "GLYPH_RESYNC", default_value_t = 600, value_name = "SECONDS",
+    /// Seconds between full passes, which notice what no event told; each resource's is drawn between half of that and
+    /// the whole.
+    #[arg(long, env = "GLYPH_RESYNC", default_value_t = 43_200, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub resync: u64,
+
+    /// Seconds between sweeps of Stripe's list of events, which notice what no webhook told.
+    #[arg(long, env = "GLYPH_EVENT_SWEEP", default_value_t = 60, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub event_sweep: u64,
+
+    /// Seconds between checkpoints of the credits used, and of customers' balances.
+    #[arg(long, env = "GLYPH_CREDITS_CHECKPOINT", default_value_t = 10, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub credits_checkpoint: u64,
 
     /// Page of yours that Stripe sends a person to after paying.
     #[arg(long, env = "GLYPH_CHECKOUT_SUCCESS_URL", value_name = "URL")]
@@ -154,6 +179,12 @@ impl Settings {
     #[must_use]
     pub fn resync(&self) -> Duration {
         Duration::from_secs(self.resync)
+    }
+
+    /// Time between sweeps of Stripe's events.
+    #[must_use]
+    pub fn event_sweep(&self) -> Duration {
+        Duration::from_secs(self.event_sweep)
     }
 
     /// Return addresses of checkouts.

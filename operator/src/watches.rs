@@ -4,13 +4,18 @@
 //! see of it wakes its dependents. Our own status writes wake no one twice (CASE 17). A resource that
 //! cannot be read counts as absent, and does not hold the others up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
 
 use futures::StreamExt;
-use glyph_crds::{ApiKey, CreditGrant, CreditPack, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier,
+};
+use glyph_operator_core::billing::Owner;
+use glyph_operator_core::customer::RECREATE;
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store, store};
@@ -23,8 +28,10 @@ use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+mod ids;
 mod patience;
 
+pub use ids::StripeIds;
 use patience::Patience;
 
 /// Annotation that the webhook receiver puts on a resource: the id of the last Stripe event about it.
@@ -45,6 +52,8 @@ pub enum Kind {
     Subscription,
     /// `ApiKey`
     ApiKey,
+    /// `CreditPurchase`
+    CreditPurchase,
     /// `CreditGrant`
     CreditGrant,
 }
@@ -80,7 +89,20 @@ pub trait Watched:
     fn shown(&self) -> Value {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         value["metadata"] = Value::Null;
+        if let Some(status) = value["status"].as_object_mut() {
+            status.remove("settledFor");
+        }
         value
+    }
+    /// What its passes decide on beside itself and what is outside Kubernetes: what [`dependents`](Self::dependents) of
+    /// others wake it for. As long as it stays, and no event came, another pass would end like the last. `None`: its
+    /// passes ask nobody outside Kubernetes, and each is gone through.
+    fn inputs(&self, _world: &View<'_>) -> Option<Value> {
+        None
+    }
+    /// Stripe's ids that its status records.
+    fn stripe_ids(&self) -> Vec<&str> {
+        Vec::new()
     }
     /// Whom a change of that concerns.
     fn dependents(&self, _stores: &Stores) -> Vec<Wake> {
@@ -88,9 +110,19 @@ pub trait Watched:
     }
 }
 
+/// What a pass sees of the others.
+pub struct View<'a> {
+    /// The resources.
+    pub stores: &'a Stores,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
 /// All resources of one namespace, or of all.
 #[derive(Clone)]
 pub struct Stores {
+    /// Who records which Stripe id.
+    pub ids: StripeIds,
     /// `Tier`
     pub tiers: Store<Guarded<Tier>>,
     /// `CreditPack`
@@ -101,6 +133,8 @@ pub struct Stores {
     pub subscriptions: Store<Guarded<Subscription>>,
     /// `ApiKey`
     pub keys: Store<Guarded<ApiKey>>,
+    /// `CreditPurchase`
+    pub purchases: Store<Guarded<CreditPurchase>>,
     /// `CreditGrant`
     pub grants: Store<Guarded<CreditGrant>>,
     /// How many of the kinds were listed.
@@ -108,7 +142,7 @@ pub struct Stores {
 }
 
 /// How many kinds there are.
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 impl Stores {
     /// Ends once every kind was listed. `Store::wait_until_ready` wakes only one of several who wait.
@@ -116,6 +150,12 @@ impl Stores {
         let mut listed = self.listed.clone();
         // It fails only when the watches have ended, and with them the process.
         let _ = listed.wait_for(|kinds| *kinds == KINDS).await;
+    }
+
+    /// Whether every kind was listed.
+    #[must_use]
+    pub fn are_listed(&self) -> bool {
+        *self.listed.borrow() == KINDS
     }
 }
 
@@ -160,6 +200,7 @@ struct Writers {
     customers: Writer<Guarded<GlyphCustomer>>,
     subscriptions: Writer<Guarded<Subscription>>,
     keys: Writer<Guarded<ApiKey>>,
+    purchases: Writer<Guarded<CreditPurchase>>,
     grants: Writer<Guarded<CreditGrant>>,
 }
 
@@ -170,15 +211,18 @@ impl Default for Watches {
         let (customers, customer_writer) = store();
         let (subscriptions, subscription_writer) = store();
         let (keys, key_writer) = store();
+        let (purchases, purchase_writer) = store();
         let (grants, grant_writer) = store();
         let (count, listed) = watch::channel(0);
         Self {
             stores: Stores {
+                ids: StripeIds::default(),
                 tiers,
                 packs,
                 customers,
                 subscriptions,
                 keys,
+                purchases,
                 grants,
                 listed,
             },
@@ -190,6 +234,7 @@ impl Default for Watches {
                 customers: customer_writer,
                 subscriptions: subscription_writer,
                 keys: key_writer,
+                purchases: purchase_writer,
                 grants: grant_writer,
             },
         }
@@ -211,6 +256,7 @@ impl Watches {
             customers,
             subscriptions,
             keys,
+            purchases,
             grants,
         } = writers;
         let follower = Follower {
@@ -227,6 +273,7 @@ impl Watches {
             follower.follow(customers),
             follower.follow(subscriptions),
             follower.follow(keys),
+            follower.follow(purchases),
             follower.follow(grants),
         );
     }
@@ -260,13 +307,15 @@ impl Follower {
                 Ok(event) => {
                     failing = false;
                     writer.apply_watcher_event(&event);
-                    if matches!(event, Event::InitDone) && !listed {
-                        listed = true;
-                        self.listed.send_modify(|kinds| *kinds += 1);
-                    }
+                    let first = matches!(event, Event::InitDone) && !listed;
                     for wake in marks.take(event, &self.stores) {
                         // Without a leader nobody listens, and the next one looks at everything.
                         let _ = self.wakes.send(wake);
+                    }
+                    // After the wakes: whoever begins when all is listed looks at everyone anyway.
+                    if first {
+                        listed = true;
+                        self.listed.send_modify(|kinds| *kinds += 1);
                     }
                 }
                 Err(error) if !failing => {
@@ -315,13 +364,23 @@ impl<K: Watched> Marks<K> {
             }
             Event::InitDone => self.relisted(stores),
             Event::Apply(object) => self.changed(&object, stores),
-            Event::Delete(object) => self.gone(&key(&object)),
+            Event::Delete(object) => {
+                stores.ids.set(&owner(&object), Vec::new());
+                self.gone(&key(&object))
+            }
         }
+    }
+
+    /// Keeps the index of Stripe's ids.
+    fn index(&mut self, object: &Guarded<K>, stores: &Stores) {
+        let ids = object.0.as_ref().map_or(Vec::new(), |o| o.stripe_ids());
+        let ids = ids.into_iter().map(str::to_owned).collect();
+        stores.ids.set(&owner(object), ids);
     }
 
     fn relisted(&mut self, stores: &Stores) -> Vec<Wake> {
         let listed = std::mem::take(&mut self.listed);
-        let present: Vec<_> = listed.iter().map(key).collect();
+        let present: HashSet<_> = listed.iter().map(key).collect();
         let absent: Vec<_> = self
             .known
             .keys()
@@ -342,6 +401,7 @@ impl<K: Watched> Marks<K> {
 
     fn changed(&mut self, object: &Guarded<K>, stores: &Stores) -> Vec<Wake> {
         let (key, own, shown) = (key(object), own_mark(object), shown_mark(object));
+        self.index(object, stores);
         let before = self.known.get(&key);
         let own_changed = before.is_none_or(|mark| mark.own != own);
         let shown_changed = before.is_none_or(|mark| mark.shown != shown);
@@ -382,6 +442,16 @@ impl<K: Watched> Marks<K> {
     }
 }
 
+fn owner<K: Watched>(object: &Guarded<K>) -> Owner {
+    let (namespace, name) = key(object);
+    Owner {
+        kind: K::kind(&()).into_owned(),
+        namespace,
+        name,
+        uid: object.uid().unwrap_or_default(),
+    }
+}
+
 fn key<K: Watched>(object: &Guarded<K>) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
@@ -389,12 +459,10 @@ fn key<K: Watched>(object: &Guarded<K>) -> (String, String) {
 /// Changes with what a person or a webhook writes, not with what we write.
 fn own_mark<K: Watched>(object: &Guarded<K>) -> u64 {
     let meta = object.meta();
-    let event = meta
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(STRIPE_EVENT));
+    let annotation = |key| meta.annotations.as_ref().and_then(|all| all.get(key));
+    let told = [STRIPE_EVENT, RECREATE].map(annotation);
     let deleting = meta.deletion_timestamp.is_some();
-    hash(&(&meta.uid, meta.generation, deleting, event))
+    hash(&(&meta.uid, meta.generation, deleting, told))
 }
 
 /// Changes with what others can see.

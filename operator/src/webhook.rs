@@ -1,6 +1,6 @@
 //! `POST /webhooks/stripe`: an event of Stripe's becomes an annotation on the resource it is about, and only then
 //! is acknowledged. The payload is a hint and nothing more: whoever the annotation wakes reads the latest object
-//! from Stripe. It calls Kubernetes, and never Stripe.
+//! from Stripe. It calls Kubernetes; Stripe only for a thin event whose object no resource of ours records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,59 +13,60 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use glyph_operator_core::billing::Owner;
+use glyph_operator_core::event::{Event, known_type};
 use glyph_operator_core::signature::{self, SignatureError};
 use glyph_runtime::admin::Metrics;
 use glyph_runtime::clock::Clock;
 use glyph_runtime::credentials::Credentials;
-use kube::Client;
 use tokio::time::timeout;
 
+use crate::endpoint::Registered;
+use crate::events::{Marker, OwnerLookup, Told};
+use crate::ports::Events;
 use crate::stripe::SECRET_KEY;
-use event::Event;
-use mark::Marked;
+use crate::stripe::event::parse;
 use metrics::EventMetrics;
 use outcome::Outcome;
-pub use owners::{OwnerLookup, WatchedOwners};
 
-mod event;
-mod mark;
 mod metrics;
 mod outcome;
-mod owners;
 
 /// The setting that holds the signing secrets, separated by commas: the new and, after a rotation, the old.
 pub const WEBHOOK_SECRET: &str = "STRIPE_WEBHOOK_SECRET";
 
 /// Largest body: Stripe's events are some 10 KiB.
 const LARGEST_BODY: usize = 1 << 20;
-/// How long Kubernetes may take; Stripe gives up after 20 s.
+/// How long Kubernetes, and Stripe where it is asked, may take; Stripe gives up after 20 s.
 const DEADLINE: Duration = Duration::from_secs(8);
 
 /// What the receiver needs.
-pub struct Webhook<O> {
+pub struct Webhook<O, E> {
     /// Holds [`WEBHOOK_SECRET`], and [`SECRET_KEY`], which tells our mode.
     credentials: Credentials,
+    registered: Registered,
     clock: Arc<dyn Clock>,
-    client: Client,
-    owners: O,
+    marker: Arc<Marker<O>>,
+    stripe: E,
     metrics: EventMetrics,
 }
 
-impl<O: OwnerLookup> Webhook<O> {
+impl<O: OwnerLookup, E: Events> Webhook<O, E> {
     /// A receiver whose metrics are registered in `metrics`.
     pub fn new(
         credentials: Credentials,
+        registered: Registered,
         clock: Arc<dyn Clock>,
-        client: Client,
-        owners: O,
+        marker: Arc<Marker<O>>,
+        stripe: E,
         metrics: &Metrics,
     ) -> Self {
         let metrics = EventMetrics::new(metrics);
         Self {
             credentials,
+            registered,
             clock,
-            client,
-            owners,
+            marker,
+            stripe,
             metrics,
         }
     }
@@ -84,7 +85,7 @@ impl<O: OwnerLookup> Webhook<O> {
         if let Err(outcome) = self.believe(headers, &body) {
             return outcome;
         }
-        let event = match serde_json::from_slice::<Event>(&body) {
+        let event = match parse(&body) {
             Ok(event) => seen.event.insert(event),
             Err(error) => return Outcome::NoEvent(error.to_string()),
         };
@@ -96,22 +97,53 @@ impl<O: OwnerLookup> Webhook<O> {
             }
             Ok(_) => {}
         }
-        let Some(owners) = self.owners_of(event) else {
-            let reason = "the resources are not all listed yet".to_owned();
-            return Outcome::KubernetesFailed(reason);
-        };
-        seen.owners = owners;
-        match timeout(DEADLINE, self.mark(&seen.owners, &event.id)).await {
+        match timeout(DEADLINE, self.take(event, &mut seen.owners)).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::KubernetesFailed("it did not answer in time".to_owned()),
         }
     }
 
+    /// Puts the event on every resource it is about, which go into `owners`.
+    async fn take(&self, event: &Event, owners: &mut Vec<Owner>) -> Outcome {
+        let unlisted =
+            || Outcome::KubernetesFailed("the resources are not all listed yet".to_owned());
+        let Some(found) = self.marker.owners_of(&event.event_type, &event.about) else {
+            return unlisted();
+        };
+        *owners = found;
+        if let (true, Some(url), Some(_)) =
+            (owners.is_empty(), &event.url, known_type(&event.event_type))
+        {
+            let about = match self.stripe.about(url).await {
+                Ok(about) => about.unwrap_or_default(),
+                Err(error) => return Outcome::StripeFailed(error.to_string()),
+            };
+            match self.marker.owners_of(&event.event_type, &about) {
+                Some(found) => *owners = found,
+                None => return unlisted(),
+            }
+        }
+        match self.marker.tell(owners, &event.id).await {
+            Ok(Told::Held) => Outcome::Accepted,
+            Ok(Told::Foreign) => Outcome::Foreign,
+            Ok(Told::Nobody) => Outcome::Unowned,
+            Err(error) => Outcome::KubernetesFailed(error.to_string()),
+        }
+    }
+
     /// Whether Stripe signed this body.
     fn believe(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Outcome> {
-        let secrets = (self.credentials.get(WEBHOOK_SECRET))
-            .map_err(|missing| Outcome::NotConfigured(missing.to_string()))?;
-        let secrets = secrets.expose().split(',').map(str::trim);
+        let registered = self.registered.secret();
+        let configured = match self.credentials.get(WEBHOOK_SECRET) {
+            Ok(configured) => Some(configured),
+            Err(_) if registered.is_some() => None,
+            Err(missing) => return Err(Outcome::NotConfigured(missing.to_string())),
+        };
+        let configured = configured.as_ref().map_or("", |c| c.expose());
+        let secrets = configured
+            .split(',')
+            .chain(registered.as_deref())
+            .map(str::trim);
         let mut sent = headers.get_all("stripe-signature").iter();
         let header = match (sent.next(), sent.next()) {
             (Some(header), None) => header,
@@ -129,41 +161,6 @@ impl<O: OwnerLookup> Webhook<O> {
         let secrets = secrets.filter(|secret| !secret.is_empty());
         signature::verify(header.as_bytes(), body, secrets, self.clock.now())
             .map_err(Outcome::NotBelieved)
-    }
-
-    /// Whom the event is about: the owner its object names, and those whose status names its object. Only when there
-    /// is nobody, its customer. `None` while not all resources are known.
-    fn owners_of(&self, event: &Event) -> Option<Vec<Owner>> {
-        let mut owners: Vec<Owner> = event.owner().into_iter().collect();
-        for id in event.ids() {
-            owners.extend(self.owners.by_stripe_id(id)?);
-        }
-        if let (true, Some(customer)) = (owners.is_empty(), event.customer()) {
-            owners.extend(self.owners.by_stripe_id(customer)?);
-        }
-        owners.sort_by(|one, other| one.uid.cmp(&other.uid));
-        owners.dedup_by(|one, other| one.uid == other.uid);
-        Some(owners)
-    }
-
-    /// Puts the event on every resource it is about.
-    async fn mark(&self, owners: &[Owner], event: &str) -> Outcome {
-        let mut outcome = if owners.is_empty() {
-            Outcome::Unowned
-        } else {
-            Outcome::Foreign
-        };
-        for owner in owners {
-            if !self.owners.watches(&owner.namespace) {
-                continue;
-            }
-            match mark::mark(&self.client, owner, event).await {
-                Ok(Marked::Marked) => outcome = Outcome::Accepted,
-                Ok(Marked::Foreign) => {}
-                Err(error) => return Outcome::KubernetesFailed(error.to_string()),
-            }
-        }
-        outcome
     }
 }
 
@@ -194,15 +191,15 @@ impl Seen {
 }
 
 /// The route, to be served or driven by a test.
-pub fn router<O: OwnerLookup>(webhook: Webhook<O>) -> Router {
+pub fn router<O: OwnerLookup, E: Events>(webhook: Webhook<O, E>) -> Router {
     Router::new()
-        .route("/webhooks/stripe", post(receive::<O>))
+        .route("/webhooks/stripe", post(receive::<O, E>))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(Arc::new(webhook))
 }
 
-async fn receive<O: OwnerLookup>(
-    State(webhook): State<Arc<Webhook<O>>>,
+async fn receive<O: OwnerLookup, E: Events>(
+    State(webhook): State<Arc<Webhook<O, E>>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {

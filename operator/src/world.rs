@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glyph_operator_core::Meta;
 use glyph_operator_core::billing::{FailureClass, Owner};
 use glyph_operator_core::subscription::ReturnUrls;
+use glyph_operator_core::{Meta, settled};
 use glyph_runtime::clock::Clock;
 use glyph_runtime::credentials::Credentials;
 use jiff::Timestamp;
 use kube::runtime::events::Recorder;
 use kube::{Api, Client, ResourceExt};
+use serde_json::json;
 
+use crate::credits::UsedCredits;
 use crate::leader::Lead;
 use crate::metrics::Reconciles;
-use crate::ports::CallError;
-use crate::watches::{Stores, Watched};
+use crate::ports::{CallError, Identity};
+use crate::stripe::SECRET_KEY;
+use crate::watches::{STRIPE_EVENT, Stores, View, Watched};
 use glyph_crds::api_key_format::Peppers;
 
 /// Our finalizer: there may be objects in Stripe to clean up.
@@ -45,6 +48,10 @@ pub struct Shared<B, I> {
     pub urls: ReturnUrls,
     /// Time between full passes.
     pub resync: Duration,
+    /// Credits used, by the counters.
+    pub credits: UsedCredits,
+    /// Time between checkpoints of them.
+    pub checkpoint: Duration,
     /// What passes came to.
     pub reconciles: Reconciles,
 }
@@ -57,6 +64,8 @@ pub struct World<B, I> {
     pub stores: Stores,
     /// The right to act.
     pub lead: Lead,
+    /// Whether the sweep of Stripe's events covers the time in which nobody led, so that what is settled may rest.
+    pub covered: bool,
 }
 
 impl<B, I> World<B, I> {
@@ -81,6 +90,36 @@ impl<B, I> World<B, I> {
             deleting: meta.deletion_timestamp.is_some(),
             finalized: object.finalizers().iter().any(|f| f == FINALIZER),
         }
+    }
+
+    /// The digest of all that a pass over a resource goes by, if its kind ever rests. It says also which
+    /// version with which settings it was: another one may act differently.
+    pub fn digest<K: Watched>(&self, object: &K) -> Option<String>
+    where
+        I: Identity,
+    {
+        let view = View {
+            stores: &self.stores,
+            now: self.now(),
+        };
+        let inputs = object.inputs(&view)?;
+        let meta = object.meta();
+        if meta.deletion_timestamp.is_some() {
+            return None;
+        }
+        let shared = &self.shared;
+        let key = shared.credentials.get(SECRET_KEY).ok();
+        let live = key.map(|key| key.expose().contains("_live_"));
+        Some(settled::digest(&json!([
+            glyph_runtime::version(),
+            shared.default_tier,
+            shared.identity.configured(),
+            live,
+            meta.uid,
+            meta.generation,
+            object.annotations().get(STRIPE_EVENT),
+            inputs,
+        ])))
     }
 
     /// The API of a kind, in the namespace of `object`.

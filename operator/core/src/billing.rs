@@ -1,12 +1,16 @@
 //! Stripe's objects as the operator needs them: few fields, our own types. Wire types stay in the
 //! adapter; what is here is compared, planned with, and frozen into intents.
 
+mod purchase;
+
 use std::collections::BTreeMap;
 
 use glyph_crds::SubscriptionState;
 use glyph_crds::common::Interval;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use purchase::{PackCheckout, PackCheckoutParams, Payment, PaymentState};
 
 /// Which resource an external object belongs to. It is the object's metadata in Stripe.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +71,9 @@ pub struct CustomerParams {
     pub cognito_sub: Option<String>,
     /// Whose customer it is.
     pub owner: Owner,
+    /// The customer deleted in Stripe whose place it takes; a search may still find that one.
+    #[serde(default)]
+    pub instead_of: Option<String>,
 }
 
 /// A Stripe customer.
@@ -91,8 +98,14 @@ pub struct Customer {
 pub struct ProductParams {
     /// Name that customers see.
     pub name: String,
+    /// What customers read beside it; absent: nothing.
+    #[serde(default)]
+    pub description: Option<String>,
     /// Whose product it is.
     pub owner: Owner,
+    /// When its owner was made: no product of that owner is older, by which it is found again.
+    #[serde(default)]
+    pub since: Timestamp,
 }
 
 /// A Stripe product.
@@ -102,6 +115,8 @@ pub struct Product {
     pub id: String,
     /// Name that customers see.
     pub name: String,
+    /// What customers read beside it.
+    pub description: Option<String>,
     /// Whether it can be sold.
     pub active: bool,
     /// Whose product it is, if ours.
@@ -155,6 +170,9 @@ pub struct CheckoutParams {
     pub price: String,
     /// Days of trial.
     pub trial_days: Option<u32>,
+    /// The trial begins without a card, and ends the subscription if there is none by then.
+    #[serde(default)]
+    pub trial_without_card: bool,
     /// Where Stripe sends the person after paying.
     pub success_url: String,
     /// Where Stripe sends the person who gives up.
@@ -220,6 +238,82 @@ pub struct SubscriptionParams {
     pub owner: Owner,
 }
 
+/// What a recurring price comes to: enough to tell which of two is dearer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// Minor units, each interval.
+    pub amount: i64,
+    /// How often.
+    pub interval: Interval,
+}
+
+impl Terms {
+    /// Minor units a year.
+    #[must_use]
+    pub fn a_year(&self) -> i64 {
+        match self.interval {
+            Interval::Month => self.amount.saturating_mul(12),
+            Interval::Year => self.amount,
+        }
+    }
+}
+
+/// A change of plan that takes effect at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanChange {
+    /// `sub_…`
+    pub subscription: String,
+    /// Its item (`si_…`).
+    pub item: String,
+    /// The price to bill by.
+    pub price: String,
+    /// Charge the difference for the rest of the period now, and change nothing if that fails. Not in a trial, where
+    /// nothing is owed yet.
+    pub charge: bool,
+    /// Idempotency key. It is the same for an hour, for which Stripe repeats its refusal of a card and does not try
+    /// the card again, however often we are woken.
+    pub key: String,
+}
+
+/// Parameters of a subscription schedule: Stripe takes no others when it is made from a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleParams {
+    /// The subscription that it takes charge of.
+    pub subscription: String,
+}
+
+/// What a schedule is to do: the present price to the end of the period, then another, then leave the subscription alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phases {
+    /// `sub_sched_…`
+    pub schedule: String,
+    /// First instant and end of the present period.
+    pub period: (Timestamp, Timestamp),
+    /// Price until then.
+    pub price: String,
+    /// Price from then on.
+    pub next: String,
+    /// How often `next` is charged.
+    pub next_interval: Interval,
+    /// Whose schedule it is.
+    pub owner: Owner,
+}
+
+/// A subscription schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// `sub_sched_…`
+    pub id: String,
+    /// First instant and end of the phase that is on.
+    pub current: Option<(Timestamp, Timestamp)>,
+    /// Price of the phase after it.
+    pub next: Option<String>,
+    /// Whose schedule it is, if ours.
+    pub owner: Option<Owner>,
+}
+
 /// A Stripe subscription. Periods live on its item (CASE 28).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StripeSubscription {
@@ -231,8 +325,14 @@ pub struct StripeSubscription {
     pub state: Option<SubscriptionState>,
     /// Price of its first item.
     pub price: Option<String>,
+    /// What that price comes to; absent for one that is not ours to compare.
+    pub terms: Option<Terms>,
     /// Id of its first item (`si_…`).
     pub item: Option<String>,
+    /// The schedule that is in charge of it.
+    pub schedule: Option<String>,
+    /// Where its latest invoice is paid or confirmed, while that is open.
+    pub invoice_url: Option<String>,
     /// Period of its first item: start and end.
     pub period: Option<(Timestamp, Timestamp)>,
     /// Ends with the period.

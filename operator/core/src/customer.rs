@@ -11,6 +11,9 @@ use crate::condition::Findings;
 use crate::status::Status;
 use crate::{Blocker, Meta, Next, Settled, reason};
 
+/// Annotation by which a person asks for a new Stripe customer in the place of a deleted one, which it names.
+pub const RECREATE: &str = "glyphapi.ai/recreate";
+
 /// A Cognito user, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -68,6 +71,8 @@ pub struct Observed {
     pub user: Identified,
     /// The Stripe side.
     pub customer: Billed,
+    /// The deleted Stripe customer that a person wants another one instead of.
+    pub recreate: Option<String>,
     /// Tier in force by the subscription in charge, or the default.
     pub tier: String,
     /// When the tier in force changes by the passing of time.
@@ -108,6 +113,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         rival,
         user,
         customer,
+        recreate: _,
         tier: _,
         tier_changes_in: _,
     } = observed;
@@ -149,7 +155,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         }
     };
     let params = params(observed, user);
-    plan_customer(meta, customer, params, user)
+    plan_customer(meta, customer, observed.recreate.as_ref(), params, user)
 }
 
 fn not_configured() -> Next<Action> {
@@ -161,15 +167,24 @@ fn not_configured() -> Next<Action> {
 fn plan_customer(
     meta: &Meta,
     customer: &Billed,
+    recreate: Option<&String>,
     params: CustomerParams,
     user: Option<&User>,
 ) -> Next<Action> {
     let customer = match customer {
         Billed::Unknown => return Next::Do(Action::MakeCustomer(params)),
+        Billed::Gone(id) if recreate == Some(id) => {
+            let instead_of = Some(id.clone());
+            let params = CustomerParams {
+                instead_of,
+                ..params
+            };
+            return Next::Do(Action::MakeCustomer(params));
+        }
         Billed::Gone(id) => {
             let message = format!(
-                "customer {id} was deleted in Stripe, and its subscriptions with it: \
-                 delete this resource, and create it again to start afresh"
+                "customer {id} was deleted in Stripe, and its subscriptions with it: to go on with a new one, \
+                 annotate this resource with {RECREATE}={id}; else delete it"
             );
             return Blocker::drift(reason::DELETED_IN_STRIPE, message).into();
         }
@@ -196,6 +211,7 @@ fn params(observed: &Observed, user: Option<&User>) -> CustomerParams {
         name: observed.spec.display_name.clone(),
         cognito_sub: user.map(|user| user.sub.clone()),
         owner: observed.meta.owner.clone(),
+        instead_of: None,
     }
 }
 
@@ -213,6 +229,7 @@ fn plan_deletion(observed: &Observed) -> Next<Action> {
         rival: _,
         user,
         customer,
+        recreate: _,
         tier: _,
         tier_changes_in: _,
     } = observed;
@@ -257,6 +274,7 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<GlyphCustomer
         rival: _,
         user,
         customer,
+        recreate: _,
         tier,
         tier_changes_in,
     } = observed;

@@ -1,7 +1,13 @@
-//! `CreditGrant`: written down once its customer exists. Its money is not this module's.
+//! `CreditGrant`: what stands of it, after use, its end, refunds and disputes. Pure arithmetic: how much was used is
+//! counted in Redis, what was paid back is the purchase's to know.
 
-use glyph_crds::CreditGrantStatus;
+use std::time::Duration;
+
+use glyph_crds::{
+    CreditGrant, CreditGrantSpec, CreditGrantStatus, CreditPurchaseStatus, DisputeState, GrantState,
+};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::condition::Findings;
 use crate::status::Status;
@@ -14,12 +20,16 @@ pub struct Observed {
     pub now: Timestamp,
     /// `metadata.generation`.
     pub generation: Option<i64>,
+    /// Its spec.
+    pub spec: CreditGrantSpec,
     /// The status as it stands.
     pub status: CreditGrantStatus,
-    /// Name of the customer.
-    pub customer: String,
-    /// Whether that customer exists.
+    /// Whether its customer exists.
     pub customer_exists: bool,
+    /// What is known of its payment; without it, what was taken back before stays so.
+    pub payment: Option<CreditPurchaseStatus>,
+    /// Credits used, by the counters, where they were asked.
+    pub counted: Option<i64>,
 }
 
 /// A grant needs no action.
@@ -32,7 +42,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
     if observed.customer_exists {
         return Next::Done;
     }
-    let name = &observed.customer;
+    let name = &observed.spec.customer_ref.name;
     Blocker::wait(
         reason::CUSTOMER_NOT_FOUND,
         format!("create GlyphCustomer {name} in this namespace; the grant is recorded then"),
@@ -40,56 +50,131 @@ pub fn plan(observed: &Observed) -> Next<Action> {
     .into()
 }
 
-/// The status that says how far it came.
+/// Credits that a payment's refunds and disputes take back: all while a dispute is open or when it was lost, else the
+/// part that was refunded, rounded up, so that a whole refund leaves nothing.
+#[must_use]
+pub fn taken_back(credits: i64, payment: &CreditPurchaseStatus) -> i64 {
+    if matches!(payment.disputed, DisputeState::Open | DisputeState::Lost) {
+        return credits;
+    }
+    let paid = i128::from(payment.amount_paid.unwrap_or(0));
+    let refunded = i128::from(payment.amount_refunded.unwrap_or(0)).clamp(0, paid.max(0));
+    if paid <= 0 {
+        return 0;
+    }
+    let part = (i128::from(credits) * refunded + paid - 1) / paid;
+    i64::try_from(part).unwrap_or(credits).min(credits)
+}
+
+/// Credits of a grant that can be spent at a moment.
+#[must_use]
+pub fn left(spec: &CreditGrantSpec, status: &CreditGrantStatus, now: Timestamp) -> i64 {
+    if is_expired(spec, now) {
+        return 0;
+    }
+    (spec.credits - status.taken_back - status.used).max(0)
+}
+
+fn is_expired(spec: &CreditGrantSpec, now: Timestamp) -> bool {
+    spec.expires_at.as_ref().is_some_and(|end| end.0 <= now)
+}
+
+/// Credits granted (less those taken back), used and left, over those of `grants` that stand.
+#[must_use]
+pub fn balance<'a>(
+    grants: impl IntoIterator<Item = &'a CreditGrant>,
+    now: Timestamp,
+) -> (i64, i64, i64) {
+    let standing = grants.into_iter().filter(|grant| {
+        grant.metadata.deletion_timestamp.is_none() && !is_expired(&grant.spec, now)
+    });
+    standing.fold((0, 0, 0), |(granted, used, rest), grant| {
+        let status = grant.status.clone().unwrap_or_default();
+        (
+            granted + grant.spec.credits - status.taken_back,
+            used + status.used,
+            rest + left(&grant.spec, &status, now),
+        )
+    })
+}
+
+/// The status that says what stands of it.
 #[must_use]
 pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<CreditGrantStatus> {
     let Observed {
         now,
         generation,
+        spec,
         status,
-        customer,
         customer_exists: _,
+        payment,
+        counted,
     } = observed;
     let mut status = status.clone();
     status.observed_generation = *generation;
+    if let Some(counted) = counted.filter(|counted| *counted > status.used) {
+        status.used = counted;
+        status.as_of = Some(Time(*now));
+    }
+    if let Some(payment) = payment {
+        status.taken_back = taken_back(spec.credits, payment);
+    }
+    status.owed = (status.used - (spec.credits - status.taken_back)).max(0);
     let findings = match next {
         Next::Wait(blocker) => Findings::blocked(blocker),
         Next::Done => {
-            status.state = Some(reason::RECORDED.to_owned());
-            Findings::ready(
-                reason::RECORDED,
-                format!("the grant to {customer} is recorded"),
-            )
+            let state = state(spec, &status, *now);
+            status.state = Some(state);
+            told(spec, &status, state)
         }
         Next::Do(action) => match *action {},
     };
     status.find(findings, *generation, *now);
-    Settled::until_told(status)
+    let end = spec.expires_at.as_ref().filter(|end| *now < end.0);
+    let look_again = end.and_then(|end| Duration::try_from(end.0.duration_since(*now)).ok());
+    Settled { status, look_again }
+}
+
+fn state(spec: &CreditGrantSpec, status: &CreditGrantStatus, now: Timestamp) -> GrantState {
+    if spec.credits - status.taken_back - status.used > 0 {
+        return if is_expired(spec, now) {
+            GrantState::Expired
+        } else {
+            GrantState::Granted
+        };
+    }
+    if status.taken_back > 0 {
+        GrantState::TakenBack
+    } else {
+        GrantState::Exhausted
+    }
+}
+
+fn told(spec: &CreditGrantSpec, status: &CreditGrantStatus, state: GrantState) -> Findings {
+    let (customer, credits) = (&spec.customer_ref.name, spec.credits);
+    match state {
+        _ if status.taken_back > 0 => {
+            let (taken, owed) = (status.taken_back, status.owed);
+            let message = format!(
+                "{taken} of {credits} credits of {customer} are taken back after a refund or a dispute; {owed} of \
+                 them had been used"
+            );
+            Findings::ready(reason::TAKEN_BACK, message)
+        }
+        GrantState::Granted | GrantState::TakenBack => Findings::ready(
+            reason::RECORDED,
+            format!("{credits} credits are granted to {customer}"),
+        ),
+        GrantState::Exhausted => Findings::ready(
+            reason::EXHAUSTED,
+            format!("all {credits} credits of {customer} are used"),
+        ),
+        GrantState::Expired => Findings::ready(
+            reason::EXPIRED,
+            format!("what was left of {credits} credits of {customer} has expired"),
+        ),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn observed(customer_exists: bool, status: CreditGrantStatus) -> Observed {
-        Observed {
-            now: "2026-01-01T00:00:00Z".parse().unwrap(),
-            generation: Some(1),
-            status,
-            customer: "ada".into(),
-            customer_exists,
-        }
-    }
-
-    #[test]
-    fn a_grant_is_recorded_once_its_customer_exists() {
-        let early = observed(false, CreditGrantStatus::default());
-        let waiting = status(&early, &plan(&early)).status;
-        assert_eq!(waiting.state, None);
-        assert_eq!(waiting.conditions[0].reason, reason::CUSTOMER_NOT_FOUND);
-        let later = observed(true, waiting);
-        let recorded = status(&later, &plan(&later)).status;
-        assert_eq!(recorded.state.as_deref(), Some("Recorded"));
-        assert_eq!(recorded.conditions[0].status, "True");
-    }
-}
+mod tests;

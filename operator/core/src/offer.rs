@@ -1,10 +1,13 @@
 //! `Tier` and `CreditPack`: what is sold has a product and a price in Stripe. One plan for both kinds.
 //!
 //! A price is found by its lookup key and is ours by its owner's UID. Prices cannot be changed in Stripe,
-//! so another amount is another price: the old one is archived, then a new one takes the lookup key over.
+//! so another amount, currency or interval is another price: it takes the lookup key over, and then whatever
+//! else of ours is on sale for the product is archived. A price made by hand is adopted as it is or not at all.
 
 use glyph_crds::common::{Interval, StripePriceRef};
 use glyph_crds::{CreditPack, Tier};
+
+use jiff::Timestamp;
 
 use crate::billing::{Price, PriceParams, Product, ProductParams};
 use crate::condition::Findings;
@@ -15,6 +18,8 @@ use crate::{Blocker, Meta, Next, reason};
 pub struct Wanted {
     /// Product name.
     pub name: String,
+    /// Product description.
+    pub description: Option<String>,
     /// ISO 4217, lower case.
     pub currency: String,
     /// Minor units.
@@ -63,7 +68,8 @@ pub fn of_tier(tier: &Tier, meta: &Meta) -> Option<Wanted> {
         .as_ref()
         .filter(|_| !tier.spec.contact_sales)?;
     Some(Wanted {
-        name: tier.spec.display_name.clone(),
+        name: text(&tier.spec.display_name),
+        description: tier.spec.description.as_deref().map(text),
         currency: price.currency.clone(),
         amount: price.amount,
         interval: Some(price.interval),
@@ -79,7 +85,8 @@ pub fn of_tier(tier: &Tier, meta: &Meta) -> Option<Wanted> {
 #[must_use]
 pub fn of_pack(pack: &CreditPack, meta: &Meta) -> Wanted {
     Wanted {
-        name: pack.spec.display_name.clone(),
+        name: text(&pack.spec.display_name),
+        description: pack.spec.description.as_deref().map(text),
         currency: pack.spec.price.currency.clone(),
         amount: pack.spec.price.amount,
         interval: None,
@@ -91,19 +98,28 @@ pub fn of_pack(pack: &CreditPack, meta: &Meta) -> Wanted {
     }
 }
 
+/// A text without the blanks around it, which a service may drop and would then never be found as written.
+fn text(text: &str) -> String {
+    text.trim().to_owned()
+}
+
 /// What is known of an offer.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// The resource.
     pub meta: Meta,
+    /// When it was made.
+    pub since: Timestamp,
     /// What it wants to be sold, if anything.
     pub wanted: Option<Wanted>,
-    /// The product that status names, or else one that is marked as ours.
+    /// Our product.
     pub product: Option<Product>,
     /// The price that the lookup key or the price id names.
     pub current: Option<Price>,
-    /// The price that status names, where it is another one.
-    pub former: Option<Price>,
+    /// The product of an adopted price is archived, so that Stripe sells it to nobody.
+    pub shelved: bool,
+    /// Other prices of ours that our product is on sale for.
+    pub stale: Vec<Price>,
 }
 
 /// What to do for an offer.
@@ -128,45 +144,50 @@ pub enum Action {
 pub fn plan(observed: &Observed) -> Next<Action> {
     let Observed {
         meta,
+        since: _,
         wanted,
-        product,
+        product: _,
         current,
-        former,
+        shelved: _,
+        stale: _,
     } = observed;
-    let wanted = wanted.as_ref().filter(|_| !meta.deleting);
+    if meta.deleting {
+        return plan_retirement(observed).unwrap_or(if meta.finalized {
+            Next::Do(Action::RemoveFinalizer)
+        } else {
+            Next::Done
+        });
+    }
+    if !meta.finalized {
+        return Next::Do(Action::AddFinalizer);
+    }
     match wanted {
-        None => plan_retirement(meta, product.as_ref(), [current, former]),
+        None => plan_retirement(observed).unwrap_or(Next::Done),
         Some(wanted) => match &wanted.by {
-            By::PriceId(id) => plan_adoption(wanted, id, current.as_ref()),
-            By::LookupKey(_) if !meta.finalized => Next::Do(Action::AddFinalizer),
-            By::LookupKey(key) => plan_offer(
-                meta,
-                wanted,
-                key,
-                product.as_ref(),
-                current.as_ref(),
-                former.as_ref(),
-            ),
+            By::PriceId(id) => plan_adoption(observed, wanted, id),
+            By::LookupKey(key) => plan_offer(observed, wanted, key, current.as_ref()),
         },
     }
 }
 
 fn plan_offer(
-    meta: &Meta,
+    observed: &Observed,
     wanted: &Wanted,
     lookup_key: &str,
-    product: Option<&Product>,
     current: Option<&Price>,
-    former: Option<&Price>,
 ) -> Next<Action> {
+    let meta = &observed.meta;
     let params = ProductParams {
         name: wanted.name.clone(),
+        description: wanted.description.clone(),
         owner: meta.owner.clone(),
+        since: observed.since,
     };
-    let Some(product) = product else {
+    let Some(product) = &observed.product else {
         return Next::Do(Action::MakeProduct(params));
     };
-    if product.name != wanted.name || !product.active {
+    let written = product.name == wanted.name && product.description == wanted.description;
+    if !(written && product.active) {
         return Next::Do(Action::UpdateProduct(product.id.clone(), params, true));
     }
     let make = || {
@@ -182,20 +203,22 @@ fn plan_offer(
     let Some(price) = current else {
         return make();
     };
-    let ours = meta.owns(price.owner.as_ref());
-    let right = ours && price.product == product.id && differences(price, wanted).is_empty();
+    let set_active = |active| Next::Do(Action::SetPriceActive(price.id.clone(), active));
+    let (ours, of_product) = (meta.owns(price.owner.as_ref()), price.product == product.id);
+    let right = of_product && differences(price, wanted).is_empty();
     match (ours, right, price.active) {
-        (_, true, false) => Next::Do(Action::SetPriceActive(price.id.clone(), true)),
-        (true, false, true) => Next::Do(Action::SetPriceActive(price.id.clone(), false)),
-        (_, false, false) => make(),
+        (true, true, true) => archive(&observed.stale).unwrap_or(Next::Done),
+        (true, true, false) => set_active(true),
+        // No list of our product's prices will show it once it has lost the lookup key.
+        (true, false, true) if !of_product => set_active(false),
+        (true, false, _) | (false, _, false) => make(),
         (false, _, true) => key_is_taken(lookup_key, price),
-        (true, true, true) => match former {
-            Some(old) if old.active && meta.owns(old.owner.as_ref()) => {
-                Next::Do(Action::SetPriceActive(old.id.clone(), false))
-            }
-            _ => Next::Done,
-        },
     }
+}
+
+fn archive(stale: &[Price]) -> Option<Next<Action>> {
+    let price = stale.first()?;
+    Some(Next::Do(Action::SetPriceActive(price.id.clone(), false)))
 }
 
 fn key_is_taken(lookup_key: &str, price: &Price) -> Next<Action> {
@@ -214,8 +237,8 @@ fn key_is_taken(lookup_key: &str, price: &Price) -> Next<Action> {
     .into()
 }
 
-fn plan_adoption(wanted: &Wanted, id: &str, price: Option<&Price>) -> Next<Action> {
-    let Some(price) = price else {
+fn plan_adoption(observed: &Observed, wanted: &Wanted, id: &str) -> Next<Action> {
+    let Some(price) = &observed.current else {
         let message = format!("Stripe has no price {id}: correct stripe.priceId");
         return Blocker::person(reason::PRICE_NOT_FOUND, message).into();
     };
@@ -223,8 +246,12 @@ fn plan_adoption(wanted: &Wanted, id: &str, price: Option<&Price>) -> Next<Actio
     if !price.active {
         wrong.push("it is archived".to_owned());
     }
+    if observed.shelved {
+        wrong.push("its product is archived".to_owned());
+    }
     if wrong.is_empty() {
-        return Next::Done;
+        // It is on sale, so that what we made before need not be.
+        return plan_retirement(observed).unwrap_or(Next::Done);
     }
     let wrong = wrong.join(", ");
     Blocker::person(
@@ -260,27 +287,21 @@ fn interval(interval: Option<Interval>) -> &'static str {
     }
 }
 
-fn plan_retirement(
-    meta: &Meta,
-    product: Option<&Product>,
-    prices: [&Option<Price>; 2],
-) -> Next<Action> {
-    for price in prices.into_iter().flatten() {
-        if price.active && meta.owns(price.owner.as_ref()) {
-            return Next::Do(Action::SetPriceActive(price.id.clone(), false));
-        }
-    }
-    match product {
-        Some(product) if product.active && meta.owns(product.owner.as_ref()) => {
-            let params = ProductParams {
-                name: product.name.clone(),
-                owner: meta.owner.clone(),
-            };
-            Next::Do(Action::UpdateProduct(product.id.clone(), params, false))
-        }
-        _ if meta.finalized => Next::Do(Action::RemoveFinalizer),
-        _ => Next::Done,
-    }
+/// The next of our prices and products to archive, but for what an adopted price needs.
+fn plan_retirement(observed: &Observed) -> Option<Next<Action>> {
+    let product = observed.product.as_ref().filter(|product| product.active);
+    let needed = observed.current.as_ref().map(|price| &price.product);
+    archive(&observed.stale).or_else(|| {
+        let product = product.filter(|product| Some(&product.id) != needed)?;
+        let params = ProductParams {
+            name: product.name.clone(),
+            description: product.description.clone(),
+            owner: observed.meta.owner.clone(),
+            since: observed.since,
+        };
+        let archived = Action::UpdateProduct(product.id.clone(), params, false);
+        Some(Next::Do(archived))
+    })
 }
 
 /// Product and price for the status, and what its conditions say.
@@ -291,21 +312,21 @@ pub fn found(
 ) -> (Option<String>, Option<String>, Findings) {
     let Observed {
         meta: _,
+        since: _,
         wanted,
         product,
         current,
-        former: _,
+        shelved: _,
+        stale: _,
     } = observed;
-    let product_id = match wanted.as_ref().map(|w| &w.by) {
-        Some(By::PriceId(_)) => current.as_ref().map(|price| price.product.clone()),
-        Some(By::LookupKey(_)) => product.as_ref().map(|product| product.id.clone()),
-        None => None,
-    };
+    let ours = || product.as_ref().map(|product| product.id.clone());
+    let adopted = || current.as_ref().map(|price| price.product.clone());
     match (next, wanted) {
-        (Next::Wait(blocker), _) => (product_id, None, Findings::blocked(blocker)),
+        // Ours is remembered until it is archived.
+        (Next::Wait(blocker), _) => (ours(), None, Findings::blocked(blocker)),
         (Next::Do(_), _) => {
             let blocker = Blocker::wait(reason::PROGRESSING, "product and price are being made");
-            (product_id, None, Findings::blocked(&blocker))
+            (ours(), None, Findings::blocked(&blocker))
         }
         (Next::Done, None) => (
             None,
@@ -324,7 +345,7 @@ pub fn found(
                 price_id.as_deref().unwrap_or("")
             );
             (
-                product_id,
+                adopted(),
                 price_id,
                 Findings::ready(reason::ON_SALE, message),
             )

@@ -15,6 +15,8 @@ pub const ON_SALE: &str = "OnSale";
 pub const FREE: &str = "Free";
 /// A tier that is sold by a person.
 pub const CONTACT_SALES: &str = "ContactSales";
+/// A tier that is to be deleted still has subscribers.
+pub const IN_USE: &str = "InUse";
 /// `stripe.priceId` names a price that Stripe does not have.
 pub const PRICE_NOT_FOUND: &str = "PriceNotFound";
 /// `stripe.priceId` names a price with another amount, currency or interval, or one that was archived.
@@ -59,6 +61,8 @@ pub const ENDED: &str = "Ended";
 pub const UNKNOWN_STATE: &str = "UnknownState";
 /// Stripe bills for another tier than the spec names.
 pub const TIER_CHANGED: &str = "TierChangedInStripe";
+/// The subscription was set to end, or to go on, in Stripe.
+pub const CANCELLATION_CHANGED: &str = "CancellationChangedInStripe";
 
 /// A key is made and works.
 pub const KEY_DELIVERED: &str = "KeyDelivered";
@@ -69,8 +73,29 @@ pub const EXPIRED: &str = "Expired";
 /// A Secret that is not ours has the name.
 pub const SECRET_TAKEN: &str = "SecretTaken";
 
+/// The pack that the spec names does not exist.
+pub const PACK_NOT_FOUND: &str = "PackNotFound";
+/// The pack has no Stripe price for its present spec yet.
+pub const PACK_NOT_READY: &str = "PackNotReady";
+/// The money is on its way, which can take days.
+pub const PAYMENT_PROCESSING: &str = "PaymentProcessing";
+/// The money did not come.
+pub const PAYMENT_FAILED: &str = "PaymentFailed";
+/// A purchase was paid, and its credits are granted.
+pub const GRANTED: &str = "Granted";
+/// A payment was refunded, whole or in part.
+pub const REFUNDED: &str = "Refunded";
+/// A payment is disputed, or its dispute was lost.
+pub const DISPUTED: &str = "Disputed";
+/// Stripe's object no longer says what was sold.
+pub const CREDITS_UNKNOWN: &str = "CreditsUnknown";
+
 /// A grant is written down.
 pub const RECORDED: &str = "Recorded";
+/// All credits of a grant were used.
+pub const EXHAUSTED: &str = "Exhausted";
+/// Credits of a grant were taken back.
+pub const TAKEN_BACK: &str = "TakenBack";
 
 /// A setting of the operator is missing or refused.
 pub const CREDENTIAL_MISSING: &str = "CredentialMissing";

@@ -2,8 +2,8 @@
 
 use glyph_crds::common::Intent;
 use glyph_crds::{
-    ApiKeyStatus, CreditGrantStatus, CreditPackStatus, GlyphCustomerStatus, SubscriptionStatus,
-    TierStatus,
+    ApiKeyStatus, CreditGrantStatus, CreditPackStatus, CreditPurchaseStatus, GlyphCustomerStatus,
+    SubscriptionStatus, TierStatus,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -18,6 +18,17 @@ pub trait Status: Clone + Default + PartialEq {
     fn set_conditions(&mut self, conditions: Vec<Condition>);
     /// Says which generation of the spec it speaks of.
     fn set_observed_generation(&mut self, generation: Option<i64>);
+
+    /// What it is settled for ([`crate::settled`]).
+    fn settled_for(&self) -> Option<&str> {
+        None
+    }
+    /// Puts that in, or takes it out.
+    fn set_settled_for(&mut self, _settled: Option<String>) {}
+    /// Whether an external create is under way.
+    fn is_under_way(&self) -> bool {
+        false
+    }
 
     /// Takes `findings` over as this status' conditions.
     fn find(&mut self, findings: Findings, generation: Option<i64>, now: Timestamp) {
@@ -35,8 +46,9 @@ pub trait Intends: Status {
 }
 
 macro_rules! status {
-    ($($kind:ty),*) => {$(
+    ($($kind:ty $(: $settles:ident)?),*) => {$(
         impl Status for $kind {
+            $($settles!();)?
             fn conditions(&self) -> &[Condition] {
                 &self.conditions
             }
@@ -48,6 +60,21 @@ macro_rules! status {
             }
         }
     )*};
+}
+
+/// For a kind whose passes ask Stripe or Cognito.
+macro_rules! settles {
+    () => {
+        fn settled_for(&self) -> Option<&str> {
+            self.settled_for.as_deref()
+        }
+        fn set_settled_for(&mut self, settled: Option<String>) {
+            self.settled_for = settled;
+        }
+        fn is_under_way(&self) -> bool {
+            self.intent.is_some()
+        }
+    };
 }
 
 macro_rules! intends {
@@ -64,16 +91,18 @@ macro_rules! intends {
 }
 
 status!(
-    TierStatus,
-    CreditPackStatus,
-    GlyphCustomerStatus,
-    SubscriptionStatus,
+    TierStatus: settles,
+    CreditPackStatus: settles,
+    GlyphCustomerStatus: settles,
+    SubscriptionStatus: settles,
     ApiKeyStatus,
+    CreditPurchaseStatus: settles,
     CreditGrantStatus
 );
 intends!(
     TierStatus,
     CreditPackStatus,
     GlyphCustomerStatus,
-    SubscriptionStatus
+    SubscriptionStatus,
+    CreditPurchaseStatus
 );

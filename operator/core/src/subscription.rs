@@ -3,24 +3,25 @@
 //! Stripe's latest word decides, never an event's payload or order. A subscription of ours is found by
 //! its owner's UID, so that an older one that ends late cannot harm it.
 
+mod change;
 mod status;
 
 use glyph_crds::entitlement::is_final;
-use glyph_crds::{
-    DriftPolicy, PaymentMethod, SubscriptionSpec, SubscriptionState, SubscriptionStatus,
-};
+use glyph_crds::{ExistingSubscribers, PaymentMethod, SubscriptionSpec, SubscriptionStatus};
 use jiff::Timestamp;
 
 use crate::billing::{
-    CheckoutParams, CheckoutSession, CheckoutState, Collection, StripeSubscription,
-    SubscriptionParams,
+    CheckoutParams, CheckoutSession, CheckoutState, Collection, Phases, PlanChange, Schedule,
+    ScheduleParams, StripeSubscription, SubscriptionParams, Terms,
 };
 use crate::{Blocker, Meta, Next, reason};
 
 pub use status::status;
 
-/// Days until an invoice is due.
+/// Days until an invoice is due, unless the spec says.
 const DAYS_UNTIL_DUE: u32 = 14;
+/// The operation of an intent to make a schedule.
+pub const CREATE_SCHEDULE: &str = "CreateSchedule";
 
 /// What is known of the customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,27 @@ pub enum Payer {
     NotReady,
     /// Its Stripe customer.
     Ready(String),
+}
+
+impl Payer {
+    /// The Stripe customer of GlyphCustomer `name`; or what is missing for a payment.
+    ///
+    /// # Errors
+    /// What to wait for.
+    pub(crate) fn id(&self, name: &str) -> Result<String, Blocker> {
+        match self {
+            Self::Missing => {
+                let message = format!("create GlyphCustomer {name} in this namespace");
+                Err(Blocker::wait(reason::CUSTOMER_NOT_FOUND, message))
+            }
+            Self::NotReady => {
+                let message =
+                    format!("GlyphCustomer {name} is not in Stripe: its conditions say why");
+                Err(Blocker::wait(reason::CUSTOMER_NOT_READY, message))
+            }
+            Self::Ready(id) => Ok(id.clone()),
+        }
+    }
 }
 
 /// What is known of the tier in the spec.
@@ -46,8 +68,14 @@ pub enum Plan {
     Sold {
         /// Stripe price.
         price: String,
+        /// What it comes to.
+        terms: Terms,
         /// Days of trial that the tier gives.
         trial_days: Option<u32>,
+        /// Whether a trial begins without a card.
+        trial_without_card: bool,
+        /// What becomes of those who pay a former price of the tier.
+        existing: ExistingSubscribers,
     },
 }
 
@@ -88,6 +116,8 @@ pub struct Observed {
     pub subscriptions: Vec<StripeSubscription>,
     /// Checkout sessions of this resource.
     pub sessions: Vec<CheckoutSession>,
+    /// The schedule that is in charge of [`current`].
+    pub schedule: Option<Schedule>,
     /// The tier behind the price of [`current`], where it is known.
     pub billed: Option<BilledTier>,
     /// Return addresses of checkouts.
@@ -107,8 +137,14 @@ pub enum Action {
     MakeSubscription(SubscriptionParams),
     /// Set whether it ends with its period.
     SetCancelAtPeriodEnd(String, bool),
-    /// Move it (the first) and its item (the second) to this price (the third).
-    ChangePlan(String, String, String),
+    /// Move it to another price now.
+    ChangePlan(PlanChange),
+    /// Make a schedule for it, or find it.
+    MakeSchedule(ScheduleParams),
+    /// Have the schedule move it to another price at the period's end.
+    SetPhases(Phases),
+    /// Take the schedule off it, as it stands.
+    ReleaseSchedule(String),
     /// End it now.
     Cancel(String),
     /// After everything external.
@@ -149,6 +185,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         plan: _,
         subscriptions,
         sessions,
+        schedule: _,
         billed: _,
         urls: _,
     } = observed;
@@ -164,52 +201,9 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         if let Some(session) = open {
             return Next::Do(Action::ExpireCheckout(session.id.clone()));
         }
-        return plan_running(observed, subscription);
+        return change::plan_running(observed, subscription);
     }
     plan_first_payment(observed, open)
-}
-
-/// What the spec asks of a subscription that is there.
-fn plan_running(observed: &Observed, subscription: &StripeSubscription) -> Next<Action> {
-    let ends = observed.spec.cancel_at_period_end;
-    let StripeSubscription {
-        id,
-        item,
-        state,
-        cancel_at_period_end,
-        ..
-    } = subscription;
-    if is_final(*state) {
-        return Next::Done;
-    }
-    if *cancel_at_period_end != ends {
-        return Next::Do(Action::SetCancelAtPeriodEnd(id.clone(), ends));
-    }
-    match (&observed.plan, item) {
-        (
-            Plan::Sold {
-                price,
-                trial_days: _,
-            },
-            Some(item),
-        ) if is_move_due(observed, *state) => {
-            Next::Do(Action::ChangePlan(id.clone(), item.clone(), price.clone()))
-        }
-        _ => Next::Done,
-    }
-}
-
-/// Whether Stripe is to bill for the spec's tier instead of another: the spec was edited since it was last
-/// acted on, or a change made in Stripe is to be put back. A former price of the same tier is left alone.
-fn is_move_due(observed: &Observed, state: Option<SubscriptionState>) -> bool {
-    use SubscriptionState::{Active, PastDue, Trialing};
-    let billed = observed.billed.as_ref().map(|tier| &tier.name);
-    let seen = observed.status.observed_generation;
-    let edited = seen.is_some() && seen != observed.meta.generation;
-    let revert = observed.spec.drift_policy == DriftPolicy::Revert;
-    billed != Some(&observed.spec.tier)
-        && (edited || revert)
-        && matches!(state, Some(Active | Trialing | PastDue))
 }
 
 fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Next<Action> {
@@ -219,8 +213,13 @@ fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Ne
     if let Some(session) = open.filter(|s| obstacle.is_err() || is_outdated(observed, s)) {
         return Next::Do(Action::ExpireCheckout(session.id.clone()));
     }
-    let (customer, price, trial_days) = match obstacle {
-        Ok(found) => found,
+    let Offer {
+        customer,
+        price,
+        trial_days,
+        trial_without_card,
+    } = match obstacle {
+        Ok(offer) => offer,
         Err(blocker) => return blocker.into(),
     };
     let trial_days = observed
@@ -247,6 +246,7 @@ fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Ne
                     customer,
                     price,
                     trial_days,
+                    trial_without_card: trial_without_card && trial_days.is_some(),
                     success_url: observed.urls.success.clone(),
                     cancel_url: observed.urls.cancel.clone(),
                     owner,
@@ -254,7 +254,7 @@ fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Ne
             };
         }
         PaymentMethod::Invoice => Collection::Invoice {
-            days_until_due: DAYS_UNTIL_DUE,
+            days_until_due: observed.spec.days_until_due.unwrap_or(DAYS_UNTIL_DUE),
         },
         PaymentMethod::DefaultPaymentMethod => Collection::Automatic,
     };
@@ -267,8 +267,16 @@ fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Ne
     }))
 }
 
-/// Stripe customer, price and the tier's days of trial; or what is missing for a first payment.
-fn obstacle(observed: &Observed) -> Result<(String, String, Option<u32>), Blocker> {
+/// All that a first payment needs.
+struct Offer {
+    customer: String,
+    price: String,
+    trial_days: Option<u32>,
+    trial_without_card: bool,
+}
+
+/// What a first payment is made from; or what is missing for one.
+fn obstacle(observed: &Observed) -> Result<Offer, Blocker> {
     let Observed {
         meta: _,
         spec,
@@ -278,6 +286,7 @@ fn obstacle(observed: &Observed) -> Result<(String, String, Option<u32>), Blocke
         plan,
         subscriptions: _,
         sessions,
+        schedule: _,
         billed: _,
         urls: _,
     } = observed;
@@ -288,18 +297,7 @@ fn obstacle(observed: &Observed) -> Result<(String, String, Option<u32>), Blocke
         );
         return Err(Blocker::person(reason::CONFLICT, message));
     }
-    let customer_id = match payer {
-        Payer::Missing => {
-            let message = format!("create GlyphCustomer {customer} in this namespace");
-            return Err(Blocker::wait(reason::CUSTOMER_NOT_FOUND, message));
-        }
-        Payer::NotReady => {
-            let message =
-                format!("GlyphCustomer {customer} is not in Stripe: its conditions say why");
-            return Err(Blocker::wait(reason::CUSTOMER_NOT_READY, message));
-        }
-        Payer::Ready(id) => id.clone(),
-    };
+    let customer_id = payer.id(customer)?;
     // Completed, and its subscription is not to be seen yet: a second session would be a second payment (CASE 23).
     if sessions.iter().any(|s| s.state == CheckoutState::Complete) {
         let message = "the checkout is complete; waiting for its subscription in Stripe";
@@ -320,7 +318,18 @@ fn obstacle(observed: &Observed) -> Result<(String, String, Option<u32>), Blocke
             let message = format!("Tier {tier} has no Stripe price: its conditions say why");
             Err(Blocker::wait(reason::TIER_NOT_READY, message))
         }
-        Plan::Sold { price, trial_days } => Ok((customer_id, price.clone(), *trial_days)),
+        Plan::Sold {
+            price,
+            terms: _,
+            trial_days,
+            trial_without_card,
+            existing: _,
+        } => Ok(Offer {
+            customer: customer_id,
+            price: price.clone(),
+            trial_days: *trial_days,
+            trial_without_card: *trial_without_card,
+        }),
     }
 }
 

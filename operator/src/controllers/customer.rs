@@ -4,7 +4,7 @@ use glyph_crds::entitlement::{Standing, in_charge};
 use glyph_crds::{CognitoRef, GlyphCustomer, GlyphCustomerStatus, Subscription, Tier};
 use glyph_operator_core::billing::{Customer, CustomerParams};
 use glyph_operator_core::customer::{
-    self, Action, Billed, Identified, Observed, User, common_claim, is_older,
+    self, Action, Billed, Identified, Observed, RECREATE, User, common_claim, is_older,
 };
 use glyph_operator_core::{Meta, Next, Settled};
 use kube::ResourceExt;
@@ -54,6 +54,7 @@ impl<B: Billing, I: Identity> Controller<B, I> for Customers {
             rival,
             user,
             customer,
+            recreate: object.annotations().get(RECREATE).cloned(),
             tier,
             tier_changes_in,
         })
@@ -177,12 +178,13 @@ fn tier_in_force<B, I>(world: &World<B, I>, meta: &Meta) -> (String, Option<std:
     let all = select(&world.stores, &owner.namespace, |s: &Subscription| {
         s.spec.customer_ref.name == owner.name
     });
-    let status = in_charge(&all).and_then(|s| s.status.as_ref());
+    let first = in_charge(&all);
+    let status = first.and_then(|s| s.status.as_ref());
     let grace = status
         .and_then(|s| s.grace_until.as_ref())
         .filter(|until| *now < until.0);
     let changes_in = grace.and_then(|until| until.0.duration_since(*now).try_into().ok());
-    let tier = match Standing::of(status, *now) {
+    let tier = match Standing::of(first, *now) {
         Standing::Subscribed { tier, .. } => tier,
         Standing::Default => world.shared.default_tier.clone(),
         Standing::Lapsed { tier } => {
@@ -204,7 +206,9 @@ impl<B: Billing> Make<B> for MakeCustomer {
     const OPERATION: &'static str = "CreateCustomer";
 
     async fn look(billing: &B, params: &CustomerParams) -> CallResult<Vec<Customer>> {
-        billing.find_customers(&params.owner, &params.email).await
+        let mut found = billing.find_customers(&params.owner, &params.email).await?;
+        found.retain(|customer| Some(&customer.id) != params.instead_of.as_ref());
+        Ok(found)
     }
 
     async fn create(billing: &B, key: &str, params: &CustomerParams) -> CallResult<Customer> {

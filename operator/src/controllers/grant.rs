@@ -1,13 +1,14 @@
-//! `CreditGrant`: written down once its customer exists.
+//! `CreditGrant`: what stands of it, by the counters and by the purchase that paid for it.
 
-use glyph_crds::{CreditGrant, CreditGrantStatus, GlyphCustomer};
+use glyph_crds::{CreditGrant, CreditGrantStatus, CreditPurchase, GlyphCustomer};
 use glyph_operator_core::grant::{self, Action, Observed};
 use glyph_operator_core::{Next, Settled};
+use kube::ResourceExt;
 
 use crate::failure::Failure;
 use crate::ports::{Billing, Identity};
 use crate::reconcile::Controller;
-use crate::watches::named;
+use crate::watches::{named, select};
 use crate::world::World;
 use crate::writer::Reported;
 
@@ -25,14 +26,25 @@ impl<B: Billing, I: Identity> Controller<B, I> for Grants {
 
     async fn observe(world: &World<B, I>, grant: &CreditGrant) -> Result<Observed, Failure> {
         let meta = world.meta(grant);
-        let customer = grant.spec.customer_ref.name.clone();
-        let found: Option<GlyphCustomer> = named(&world.stores, &meta.owner.namespace, &customer);
+        let namespace = &meta.owner.namespace;
+        let spec = grant.spec.clone();
+        let customer: Option<GlyphCustomer> =
+            named(&world.stores, namespace, &spec.customer_ref.name);
+        let paid = select(&world.stores, namespace, |purchase: &CreditPurchase| {
+            let status = purchase.status.as_ref();
+            let session = status.and_then(|status| status.checkout_session_id.as_ref());
+            session.is_some()
+                && session == spec.source.id.as_ref()
+                && purchase.spec.customer_ref == spec.customer_ref
+        });
         Ok(Observed {
             now: meta.now,
             generation: meta.generation,
             status: grant.reported(),
-            customer,
-            customer_exists: found.is_some(),
+            customer_exists: customer.is_some(),
+            payment: paid.into_iter().next().and_then(|purchase| purchase.status),
+            counted: world.shared.credits.used(&grant.uid().unwrap_or_default()),
+            spec,
         })
     }
 

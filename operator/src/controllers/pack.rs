@@ -5,7 +5,7 @@ use glyph_operator_core::offer::{self, Action};
 use glyph_operator_core::tier::pack_status;
 use glyph_operator_core::{Next, Settled};
 
-use super::offer::{Recorded, apply, observe};
+use super::offer::{Recorded, apply, made_at, observe};
 use crate::failure::Failure;
 use crate::ports::{Billing, Identity};
 use crate::reconcile::Controller;
@@ -31,8 +31,8 @@ impl<B: Billing, I: Identity> Controller<B, I> for Packs {
         let meta = world.meta(pack);
         let status = pack.reported();
         let recorded = Recorded {
+            since: made_at(pack),
             product: status.stripe_product_id.as_ref(),
-            price: status.stripe_price_id.as_ref(),
             under_way: status.intent.is_some(),
         };
         let wanted = offer::of_pack(pack, &meta);

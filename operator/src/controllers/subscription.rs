@@ -2,11 +2,14 @@
 
 use glyph_crds::common::condition::DRIFTED;
 use glyph_crds::entitlement::{in_charge, is_final};
-use glyph_crds::{GlyphCustomer, Subscription, SubscriptionStatus, Tier};
+use glyph_crds::{GlyphCustomer, Subscription, SubscriptionStatus, Tier, TrialPaymentMethod};
 use glyph_operator_core::billing::{
-    CheckoutParams, CheckoutSession, CheckoutState, Owner, StripeSubscription, SubscriptionParams,
+    CheckoutParams, CheckoutSession, CheckoutState, Owner, Schedule, ScheduleParams,
+    StripeSubscription, SubscriptionParams, Terms,
 };
-use glyph_operator_core::subscription::{self, Action, BilledTier, Observed, Payer, Plan, current};
+use glyph_operator_core::subscription::{
+    self, Action, BilledTier, CREATE_SCHEDULE, Observed, Payer, Plan, current,
+};
 use glyph_operator_core::{Meta, Next, Settled};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
@@ -56,7 +59,13 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
             Some(price) => tier_behind(world, namespace, price).await?,
             None => None,
         };
+        let scheduled = found.and_then(|s| s.schedule.as_ref());
+        let schedule = match scheduled.filter(|_| !meta.deleting) {
+            Some(id) => world.shared.billing.schedule(id).await?,
+            None => None,
+        };
         Ok(Observed {
+            schedule,
             in_charge: other_in_charge(world, object, namespace),
             payer: payer(customer.as_ref()),
             plan: plan_of(named(&world.stores, namespace, &object.spec.tier).as_ref()),
@@ -101,8 +110,20 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
             Action::SetCancelAtPeriodEnd(id, cancel) => {
                 billing.set_cancel_at_period_end(&id, cancel).await?;
             }
-            Action::ChangePlan(id, item, price) => {
-                billing.set_price(&id, &item, &price).await?;
+            Action::ChangePlan(change) => {
+                billing.set_price(&change).await?;
+            }
+            Action::MakeSchedule(params) => {
+                return make::<MakeSchedule, _, _, _>(world, object, params, |status, made| {
+                    status.stripe_schedule_id = Some(made.id.clone());
+                })
+                .await;
+            }
+            Action::SetPhases(phases) => {
+                billing.set_phases(&phases).await?;
+            }
+            Action::ReleaseSchedule(id) => {
+                billing.release_schedule(&id).await?;
             }
             Action::Cancel(id) => billing.cancel_subscription(&id).await?,
             Action::RemoveFinalizer => return remove_finalizers(world, object).await,
@@ -166,11 +187,10 @@ async fn tier_behind<B: Billing, I>(
     price: &str,
 ) -> Result<Option<BilledTier>, Failure> {
     let at_price = select(&world.stores, namespace, |tier: &Tier| {
-        let recorded = tier
-            .status
-            .as_ref()
-            .and_then(|s| s.stripe_price_id.as_deref());
-        recorded == Some(price)
+        tier.status.as_ref().is_some_and(|status| {
+            let former = &status.former_price_ids;
+            status.stripe_price_id.as_deref() == Some(price) || former.iter().any(|id| id == price)
+        })
     });
     let mut found = at_price.into_iter().next();
     if found.is_none() {
@@ -213,7 +233,8 @@ pub fn is_drifted(customer: &GlyphCustomer) -> bool {
     })
 }
 
-fn payer(customer: Option<&GlyphCustomer>) -> Payer {
+/// What is known of a customer who is to pay.
+pub fn payer(customer: Option<&GlyphCustomer>) -> Payer {
     let Some(customer) = customer.filter(|c| c.metadata.deletion_timestamp.is_none()) else {
         return Payer::Missing;
     };
@@ -229,9 +250,14 @@ fn plan_of(tier: Option<&Tier>) -> Plan {
     let Some(tier) = tier.filter(|tier| tier.metadata.deletion_timestamp.is_none()) else {
         return Plan::Missing;
     };
-    if tier.spec.contact_sales || tier.spec.price.is_none() {
+    let Some(sold) = tier
+        .spec
+        .price
+        .as_ref()
+        .filter(|_| !tier.spec.contact_sales)
+    else {
         return Plan::NotSold;
-    }
+    };
     match tier
         .status
         .as_ref()
@@ -239,7 +265,14 @@ fn plan_of(tier: Option<&Tier>) -> Plan {
     {
         Some(price) => Plan::Sold {
             price,
+            terms: Terms {
+                currency: sold.currency.clone(),
+                amount: sold.amount,
+                interval: sold.interval,
+            },
             trial_days: tier.spec.trial_days,
+            trial_without_card: tier.spec.trial_payment_method == TrialPaymentMethod::Optional,
+            existing: tier.spec.existing_subscribers,
         },
         None => Plan::NotReady,
     }
@@ -301,6 +334,32 @@ impl<B: Billing> Make<B> for MakeSubscription {
     }
 
     fn id(made: &StripeSubscription) -> &str {
+        &made.id
+    }
+}
+
+struct MakeSchedule;
+
+impl<B: Billing> Make<B> for MakeSchedule {
+    type Params = ScheduleParams;
+    type Made = Schedule;
+    const OPERATION: &'static str = CREATE_SCHEDULE;
+
+    /// The one that is in charge of the subscription: Stripe lets there be no second.
+    async fn look(billing: &B, params: &ScheduleParams) -> CallResult<Vec<Schedule>> {
+        let subscription = billing.subscription(&params.subscription).await?;
+        let schedule = match subscription.and_then(|found| found.schedule) {
+            Some(id) => billing.schedule(&id).await?,
+            None => None,
+        };
+        Ok(schedule.into_iter().collect())
+    }
+
+    async fn create(billing: &B, key: &str, params: &ScheduleParams) -> CallResult<Schedule> {
+        billing.create_schedule(key, params).await
+    }
+
+    fn id(made: &Schedule) -> &str {
         &made.id
     }
 }

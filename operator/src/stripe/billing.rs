@@ -2,13 +2,18 @@
 
 use glyph_operator_core::billing::{
     CheckoutParams, CheckoutSession, CheckoutState, Customer, CustomerParams, FailureClass, Owner,
-    Price, PriceParams, Product, ProductParams, StripeSubscription, SubscriptionParams,
+    Phases, PlanChange, Price, PriceParams, Product, ProductParams, Schedule, ScheduleParams,
+    StripeSubscription, SubscriptionParams,
 };
-use stripe_client_core::StripeMethod;
+use glyph_operator_core::event::{About, Event};
+use jiff::Timestamp;
+use serde_json::Value;
+use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::objects::{self, Page};
+use super::event::{self, ListEvents, WireEvent};
+use super::objects;
 use super::{StripeBilling, requests};
-use crate::ports::{Billing, CallResult};
+use crate::ports::{Billing, CallResult, Events};
 
 impl Billing for StripeBilling {
     async fn create_customer(&self, key: &str, params: &CustomerParams) -> CallResult<Customer> {
@@ -93,24 +98,15 @@ impl Billing for StripeBilling {
             .await
     }
 
-    /// Stripe lists no products by metadata, and its search lags: the newest hundred are looked through as well.
-    async fn find_products(&self, owner: &Owner) -> CallResult<Vec<Product>> {
-        let operation = "find the Stripe product";
-        let newest = async {
-            let page: Page<objects::Product> = (self
-                .0
-                .call("/v1/products", requests::newest_products(), None)
-                .await)
-                .map_err(|failure| failure.during(operation))?;
-            Ok(page.data.into_iter().map(Product::from).collect())
-        };
-        let searched = self.pages::<objects::Product>(operation, "/v1/products/search", |cursor| {
-            requests::search_products(owner, cursor)
-        });
-        let (newest, searched) = futures::try_join!(newest, searched)?;
-        Ok(owned_by(owner, newest, searched, |product| {
-            (&product.id, &product.owner)
-        }))
+    /// Stripe lists no products by metadata; those made since their owner was are looked through.
+    async fn find_products(&self, owner: &Owner, since: Timestamp) -> CallResult<Vec<Product>> {
+        let listed = self
+            .pages::<objects::Product>("find the Stripe product", "/v1/products", |cursor| {
+                requests::list_products(since, cursor)
+            })
+            .await?;
+        let ours = |product: &Product| product.owner.as_ref().map(|o| &o.uid) == Some(&owner.uid);
+        Ok(listed.into_iter().filter(ours).collect())
     }
 
     async fn create_price(&self, key: &str, params: &PriceParams) -> CallResult<Price> {
@@ -138,6 +134,13 @@ impl Billing for StripeBilling {
             })
             .await?;
         Ok(found.into_iter().next())
+    }
+
+    async fn prices_of(&self, product: &str) -> CallResult<Vec<Price>> {
+        self.pages::<objects::Price>("list the product's prices", "/v1/prices", |cursor| {
+            requests::prices_of(product, cursor)
+        })
+        .await
     }
 
     async fn create_checkout(
@@ -211,7 +214,7 @@ impl Billing for StripeBilling {
     }
 
     async fn subscription(&self, id: &str) -> CallResult<Option<StripeSubscription>> {
-        let request = requests::by_id(StripeMethod::Get, "subscriptions", id);
+        let request = requests::subscription(id);
         self.read::<objects::Subscription>(
             "read the Stripe subscription",
             "/v1/subscriptions/{id}",
@@ -229,11 +232,51 @@ impl Billing for StripeBilling {
         .await
     }
 
-    async fn set_price(&self, id: &str, item: &str, price: &str) -> CallResult<StripeSubscription> {
+    async fn set_price(&self, change: &PlanChange) -> CallResult<StripeSubscription> {
         self.write::<objects::Subscription>(
             "change the plan of the Stripe subscription",
             "/v1/subscriptions/{id}",
-            requests::set_price(id, item, price),
+            requests::set_price(change),
+            Some(&change.key),
+        )
+        .await
+    }
+
+    async fn create_schedule(&self, key: &str, params: &ScheduleParams) -> CallResult<Schedule> {
+        self.write::<objects::Schedule>(
+            "create the Stripe subscription schedule",
+            "/v1/subscription_schedules",
+            requests::create_schedule(&params.subscription),
+            Some(key),
+        )
+        .await
+    }
+
+    async fn schedule(&self, id: &str) -> CallResult<Option<Schedule>> {
+        let request = requests::by_id(StripeMethod::Get, "subscription_schedules", id);
+        self.read::<objects::Schedule>(
+            "read the Stripe subscription schedule",
+            "/v1/subscription_schedules/{id}",
+            request,
+        )
+        .await
+    }
+
+    async fn set_phases(&self, phases: &Phases) -> CallResult<Schedule> {
+        self.write::<objects::Schedule>(
+            "update the Stripe subscription schedule",
+            "/v1/subscription_schedules/{id}",
+            requests::set_phases(phases),
+            None,
+        )
+        .await
+    }
+
+    async fn release_schedule(&self, id: &str) -> CallResult<Schedule> {
+        self.write::<objects::Schedule>(
+            "release the Stripe subscription schedule",
+            "/v1/subscription_schedules/{id}/release",
+            requests::release_schedule(id),
             None,
         )
         .await
@@ -262,6 +305,30 @@ impl Billing for StripeBilling {
             request,
         )
         .await
+    }
+}
+
+impl Events for StripeBilling {
+    async fn events_since(&self, since: Timestamp) -> CallResult<Vec<Event>> {
+        let request = |after| {
+            RequestBuilder::new(StripeMethod::Get, "/events")
+                .query(&ListEvents::since(since, after))
+        };
+        self.pages::<WireEvent>("list Stripe's events", "/v1/events", request)
+            .await
+    }
+
+    async fn about(&self, url: &str) -> CallResult<Option<About>> {
+        let Some(path) = url.strip_prefix("/v1") else {
+            return Ok(None);
+        };
+        let request = RequestBuilder::new(StripeMethod::Get, path);
+        let found = self.0.call::<Value>("/v1/{related object}", request, None);
+        match found.await {
+            Ok(object) => Ok(Some(event::about(&object))),
+            Err(failure) if failure.missing => Ok(None),
+            Err(failure) => Err(failure.during("read the object of a Stripe event")),
+        }
     }
 }
 

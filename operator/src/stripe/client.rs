@@ -18,7 +18,7 @@ use hyper_util::client::legacy::{Client as HyperClient, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use stripe_client_core::{RequestBuilder, StripeMethod, VERSION as STRIPE_VERSION};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -143,11 +143,10 @@ impl Client {
             let secret = (self.0.credentials.get(SECRET_KEY))
                 .map_err(|missing| Failure::new(FailureClass::Credential(SECRET_KEY), missing))?;
             let http_request = self.request(method, request, key, secret.expose())?;
-            let slot = (self.0.rate.reserve(Instant::now(), deadline)).map_err(|wait| {
+            self.0.rate.slot(deadline).await.map_err(|wait| {
                 let message = "more calls than STRIPE_MAX_REQUESTS_PER_SECOND lets through";
                 Failure::new(FailureClass::Throttled(Some(wait)), message)
             })?;
-            sleep_until(slot).await;
             let attempt = self.attempt(http_request, deadline).await;
             let answer = attempt.as_ref().ok();
             if let Some(answer) = answer {

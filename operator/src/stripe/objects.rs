@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::second;
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::requests::COGNITO_SUB;
 
@@ -48,16 +49,16 @@ pub(super) enum Reference {
 }
 
 impl Reference {
-    fn into_id(self) -> String {
+    pub(super) fn into_id(self) -> String {
         match self {
             Self::Id(id) | Self::Whole { id } => id,
         }
     }
 }
 
-type Metadata = BTreeMap<String, String>;
+pub(super) type Metadata = BTreeMap<String, String>;
 
-fn owner(metadata: &Metadata) -> Option<Owner> {
+pub(super) fn owner(metadata: &Metadata) -> Option<Owner> {
     Owner::from_metadata(|key| metadata.get(key).map(String::as_str))
 }
 
@@ -106,6 +107,7 @@ impl From<Customer> for billing::Customer {
 pub(super) struct Product {
     id: String,
     name: String,
+    description: Option<String>,
     active: bool,
     #[serde(default)]
     metadata: Metadata,
@@ -123,6 +125,7 @@ impl From<Product> for billing::Product {
         Self {
             id: wire.id,
             name: wire.name,
+            description: wire.description.filter(|text| !text.is_empty()),
             active: wire.active,
             owner: owner(&wire.metadata),
         }
@@ -204,17 +207,21 @@ impl Wire for Checkout {
     }
 }
 
+/// Where a checkout session stands. A word of tomorrow is not one that can be paid.
+pub(super) fn state(status: Option<&str>) -> CheckoutState {
+    match status {
+        Some("open") => CheckoutState::Open,
+        Some("complete") => CheckoutState::Complete,
+        _ => CheckoutState::Expired,
+    }
+}
+
 impl From<Checkout> for billing::CheckoutSession {
     fn from(wire: Checkout) -> Self {
         Self {
             id: wire.id,
             url: wire.url,
-            // A word of tomorrow is not one that can be paid.
-            state: match wire.status.as_deref() {
-                Some("open") => CheckoutState::Open,
-                Some("complete") => CheckoutState::Complete,
-                _ => CheckoutState::Expired,
-            },
+            state: state(wire.status.as_deref()),
             customer: wire.customer.map(Reference::into_id),
             subscription: wire.subscription.map(Reference::into_id),
             expires_at: wire.expires_at,
@@ -233,6 +240,10 @@ pub(super) struct Subscription {
     items: Items,
     #[serde(default)]
     cancel_at_period_end: bool,
+    #[serde(default)]
+    schedule: Option<Reference>,
+    #[serde(default)]
+    latest_invoice: Value,
     #[serde(with = "second::required")]
     created: Timestamp,
     #[serde(default)]
@@ -244,10 +255,43 @@ struct Items {
     data: Vec<Item>,
 }
 
+/// The price of an item: whole, or its id alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ItemPrice {
+    Id(String),
+    Whole(Box<Price>),
+    Other { id: String },
+}
+
+impl ItemPrice {
+    fn into_parts(self) -> (String, Option<billing::Terms>) {
+        match self {
+            Self::Id(id) | Self::Other { id } => (id, None),
+            Self::Whole(price) => {
+                let price = billing::Price::from(*price);
+                let terms = price.amount.zip(price.interval);
+                let terms = terms.map(|(amount, interval)| billing::Terms {
+                    currency: price.currency,
+                    amount,
+                    interval,
+                });
+                (price.id, terms)
+            }
+        }
+    }
+}
+
+/// The page of an invoice that is read whole, while there is something to pay on it.
+fn open_page(invoice: &Value) -> Option<String> {
+    let page = invoice.get("hosted_invoice_url")?.as_str()?;
+    (invoice.get("status")? == "open").then(|| page.to_owned())
+}
+
 #[derive(Deserialize)]
 struct Item {
     id: String,
-    price: Reference,
+    price: ItemPrice,
     #[serde(default, with = "second::optional")]
     current_period_start: Option<Timestamp>,
     #[serde(default, with = "second::optional")]
@@ -267,17 +311,75 @@ impl From<Subscription> for billing::StripeSubscription {
         let period = item
             .as_ref()
             .and_then(|item| item.current_period_start.zip(item.current_period_end));
-        let (item, price) = item.map(|item| (item.id, item.price.into_id())).unzip();
+        let (item, price) = item.map(|item| (item.id, item.price.into_parts())).unzip();
+        let (price, terms) = price.unzip();
         Self {
             id: wire.id,
             customer: wire.customer.into_id(),
             state: wire.status,
             price,
+            terms: terms.flatten(),
             item,
+            schedule: wire.schedule.map(Reference::into_id),
+            invoice_url: open_page(&wire.latest_invoice),
             period,
             cancel_at_period_end: wire.cancel_at_period_end,
             created: wire.created,
             owner: owner(&wire.metadata),
+        }
+    }
+}
+
+/// <https://docs.stripe.com/api/subscription_schedules/object>
+#[derive(Deserialize)]
+pub(super) struct Schedule {
+    id: String,
+    current_phase: Option<Span>,
+    phases: Vec<Phase>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    #[serde(with = "second::required")]
+    start_date: Timestamp,
+    #[serde(with = "second::required")]
+    end_date: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Phase {
+    #[serde(flatten)]
+    span: Span,
+    items: Vec<PhaseItem>,
+}
+
+#[derive(Deserialize)]
+struct PhaseItem {
+    price: Reference,
+}
+
+impl Wire for Schedule {
+    type Object = billing::Schedule;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Schedule> for billing::Schedule {
+    fn from(wire: Schedule) -> Self {
+        let current = wire
+            .current_phase
+            .map(|span| (span.start_date, span.end_date));
+        let comes = |phase: &Phase| current.is_some_and(|(_, end)| phase.span.start_date >= end);
+        let next = wire.phases.into_iter().find(comes);
+        let item = next.and_then(|phase| phase.items.into_iter().next());
+        Self {
+            id: wire.id,
+            current,
+            next: item.map(|item| item.price.into_id()),
+            owner: wire.metadata.as_ref().and_then(owner),
         }
     }
 }

@@ -5,13 +5,26 @@ use std::convert::Infallible;
 
 use glyph_crds::common::Interval;
 use glyph_operator_core::billing::{
-    CheckoutParams, Collection, CustomerParams, Owner, PriceParams, ProductParams,
-    SubscriptionParams,
+    CheckoutParams, Collection, CustomerParams, Owner, Phases, PlanChange, PriceParams,
+    ProductParams, SubscriptionParams,
 };
+use jiff::Timestamp;
 use stripe_billing::subscription::{
     CreateSubscription, CreateSubscriptionItems, ListSubscription, ListSubscriptionStatus,
-    UpdateSubscription, UpdateSubscriptionItems,
+    RetrieveSubscription, UpdateSubscription, UpdateSubscriptionItems,
+    UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
 };
+use stripe_billing::subscription_schedule::{
+    CreateSubscriptionSchedule, ReleaseSubscriptionSchedule, UpdateSubscriptionSchedule,
+    UpdateSubscriptionSchedulePhases, UpdateSubscriptionSchedulePhasesDuration,
+    UpdateSubscriptionSchedulePhasesDurationInterval, UpdateSubscriptionSchedulePhasesEndDate,
+    UpdateSubscriptionSchedulePhasesItems, UpdateSubscriptionSchedulePhasesProrationBehavior,
+    UpdateSubscriptionSchedulePhasesStartDate,
+};
+use stripe_checkout::checkout_session::CreateCheckoutSessionPaymentMethodCollection as CardCollection;
+use stripe_checkout::checkout_session::CreateCheckoutSessionSubscriptionDataTrialSettings as TrialSettings;
+use stripe_checkout::checkout_session::CreateCheckoutSessionSubscriptionDataTrialSettingsEndBehavior as TrialEnd;
+use stripe_checkout::checkout_session::CreateCheckoutSessionSubscriptionDataTrialSettingsEndBehaviorMissingPaymentMethod as NoCard;
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
     ExpireCheckoutSession, ListCheckoutSession,
@@ -21,15 +34,22 @@ use stripe_core::customer::{CreateCustomer, ListCustomer, SearchCustomer, Update
 use stripe_product::price::{
     CreatePrice, CreatePriceRecurring, CreatePriceRecurringInterval, ListPrice, UpdatePrice,
 };
-use stripe_product::product::{CreateProduct, ListProduct, SearchProduct, UpdateProduct};
-use stripe_shared::{CheckoutSessionMode, SubscriptionCollectionMethod};
-use stripe_types::Currency;
+use stripe_product::product::{CreateProduct, ListProduct, UpdateProduct};
+use stripe_shared::{
+    CheckoutSessionMode, SubscriptionCollectionMethod, SubscriptionScheduleEndBehavior,
+};
+use stripe_types::{Currency, RangeQueryTs};
 
 /// Metadata key of the Cognito user's `sub`.
 pub(super) const COGNITO_SUB: &str = "cognito_sub";
 
+/// How far Kubernetes' clock may be ahead of Stripe's, in seconds.
+const CLOCKS_APART: i64 = 3600;
+/// Field of a subscription that is read whole.
+const LATEST_INVOICE: &str = "latest_invoice";
+
 /// Stripe's largest page.
-const PAGE: i64 = 100;
+pub(super) const PAGE: i64 = 100;
 
 /// Reads or deletes one object of a collection.
 pub(super) fn by_id(method: StripeMethod, collection: &str, id: &str) -> RequestBuilder {
@@ -81,27 +101,31 @@ pub(super) fn search_customers(owner: &Owner, page: Option<String>) -> RequestBu
 }
 
 pub(super) fn create_product(params: &ProductParams) -> RequestBuilder {
-    CreateProduct::new(&params.name)
-        .metadata(metadata(&params.owner))
-        .build()
+    let request = CreateProduct::new(&params.name).metadata(metadata(&params.owner));
+    match &params.description {
+        Some(text) => request.description(text).build(),
+        None => request.build(),
+    }
 }
 
+/// An empty description unsets it (<https://docs.stripe.com/api/products/update>).
 pub(super) fn update_product(id: &str, params: &ProductParams, active: bool) -> RequestBuilder {
     UpdateProduct::new(id)
         .name(&params.name)
+        .description(params.description.as_deref().unwrap_or_default())
         .active(active)
         .metadata(metadata(&params.owner))
         .build()
 }
 
-pub(super) fn newest_products() -> RequestBuilder {
-    ListProduct::new().limit(PAGE).build()
-}
-
-pub(super) fn search_products(owner: &Owner, page: Option<String>) -> RequestBuilder {
-    let request = SearchProduct::new(of(owner)).limit(PAGE);
-    match page {
-        Some(page) => request.page(page).build(),
+/// Products made since then. A list is always right, where search lags.
+pub(super) fn list_products(since: Timestamp, after: Option<String>) -> RequestBuilder {
+    let since = (since.as_second() - CLOCKS_APART).max(0);
+    let request = ListProduct::new()
+        .created(RangeQueryTs::gte(since))
+        .limit(PAGE);
+    match after {
+        Some(id) => request.starting_after(id).build(),
         None => request.build(),
     }
 }
@@ -128,6 +152,15 @@ pub(super) fn set_price_active(id: &str, active: bool) -> RequestBuilder {
     UpdatePrice::new(id).active(active).build()
 }
 
+/// Prices that a product is on sale for.
+pub(super) fn prices_of(product: &str, after: Option<String>) -> RequestBuilder {
+    let request = ListPrice::new().product(product).active(true).limit(PAGE);
+    match after {
+        Some(id) => request.starting_after(id).build(),
+        None => request.build(),
+    }
+}
+
 pub(super) fn list_prices(lookup_key: &str, after: Option<String>) -> RequestBuilder {
     let request = ListPrice::new()
         .lookup_keys([lookup_key.to_owned()])
@@ -146,6 +179,9 @@ pub(super) fn create_checkout(params: &CheckoutParams) -> RequestBuilder {
     let mut subscription = CreateCheckoutSessionSubscriptionData::new();
     subscription.metadata = Some(metadata.clone());
     subscription.trial_period_days = trial(params.trial_days);
+    if params.trial_without_card {
+        subscription.trial_settings = Some(TrialSettings::new(TrialEnd::new(NoCard::Cancel)));
+    }
     CreateCheckoutSession::new()
         .mode(CheckoutSessionMode::Subscription)
         .customer(&params.customer)
@@ -155,6 +191,11 @@ pub(super) fn create_checkout(params: &CheckoutParams) -> RequestBuilder {
         .metadata(metadata)
         .success_url(&params.success_url)
         .cancel_url(&params.cancel_url)
+        .payment_method_collection(if params.trial_without_card {
+            CardCollection::IfRequired
+        } else {
+            CardCollection::Always
+        })
         .build()
 }
 
@@ -194,6 +235,7 @@ pub(super) fn create_subscription(params: &SubscriptionParams) -> RequestBuilder
 
 pub(super) fn list_subscriptions(customer: &str, after: Option<String>) -> RequestBuilder {
     let request = ListSubscription::new()
+        .expand([format!("data.{LATEST_INVOICE}")])
         .customer(customer)
         .status(ListSubscriptionStatus::All)
         .limit(PAGE);
@@ -209,12 +251,71 @@ pub(super) fn set_cancel_at_period_end(id: &str, cancel: bool) -> RequestBuilder
         .build()
 }
 
-pub(super) fn set_price(id: &str, item: &str, price: &str) -> RequestBuilder {
+/// A subscription with its latest invoice, which has the page to pay it on.
+pub(super) fn subscription(id: &str) -> RequestBuilder {
+    RetrieveSubscription::new(id)
+        .expand([LATEST_INVOICE.to_owned()])
+        .build()
+}
+
+/// With a charge, the difference is invoiced at once, and nothing changes if it cannot be paid.
+pub(super) fn set_price(change: &PlanChange) -> RequestBuilder {
     let mut moved = UpdateSubscriptionItems::new();
     // Without the item's id Stripe would add a second item.
-    moved.id = Some(item.to_owned());
-    moved.price = Some(price.to_owned());
-    UpdateSubscription::new(id).items(vec![moved]).build()
+    moved.id = Some(change.item.clone());
+    moved.price = Some(change.price.clone());
+    let request = UpdateSubscription::new(change.subscription.as_str()).items(vec![moved]);
+    if change.charge {
+        request
+            .proration_behavior(UpdateSubscriptionProrationBehavior::AlwaysInvoice)
+            .payment_behavior(UpdateSubscriptionPaymentBehavior::ErrorIfIncomplete)
+    } else {
+        request.proration_behavior(UpdateSubscriptionProrationBehavior::None)
+    }
+    .build()
+}
+
+pub(super) fn create_schedule(subscription: &str) -> RequestBuilder {
+    CreateSubscriptionSchedule::new()
+        .from_subscription(subscription)
+        .build()
+}
+
+pub(super) fn release_schedule(id: &str) -> RequestBuilder {
+    ReleaseSubscriptionSchedule::new(id).build()
+}
+
+/// The present phase as it is, then one interval at the next price, then the subscription runs on by itself.
+pub(super) fn set_phases(phases: &Phases) -> RequestBuilder {
+    let item = |price: &str| {
+        let mut item = UpdateSubscriptionSchedulePhasesItems::new();
+        item.price = Some(price.to_owned());
+        item.quantity = Some(1);
+        vec![item]
+    };
+    let unprorated = Some(UpdateSubscriptionSchedulePhasesProrationBehavior::None);
+    let (start, end) = phases.period;
+    let mut present = UpdateSubscriptionSchedulePhases::new(item(&phases.price));
+    present.start_date = Some(UpdateSubscriptionSchedulePhasesStartDate::Timestamp(
+        start.as_second(),
+    ));
+    present.end_date = Some(UpdateSubscriptionSchedulePhasesEndDate::Timestamp(
+        end.as_second(),
+    ));
+    present.proration_behavior.clone_from(&unprorated);
+    let mut next = UpdateSubscriptionSchedulePhases::new(item(&phases.next));
+    next.duration = Some(UpdateSubscriptionSchedulePhasesDuration::new(
+        match phases.next_interval {
+            Interval::Month => UpdateSubscriptionSchedulePhasesDurationInterval::Month,
+            Interval::Year => UpdateSubscriptionSchedulePhasesDurationInterval::Year,
+        },
+    ));
+    next.proration_behavior = unprorated;
+    UpdateSubscriptionSchedule::new(phases.schedule.as_str())
+        .end_behavior(SubscriptionScheduleEndBehavior::Release)
+        .metadata(metadata(&phases.owner))
+        .phases(vec![present, next])
+        .build()
 }
 
 /// Stripe takes one day at least; none is no trial.
@@ -222,7 +323,7 @@ fn trial(days: Option<u32>) -> Option<u32> {
     days.filter(|&days| days > 0)
 }
 
-fn metadata(owner: &Owner) -> HashMap<String, String> {
+pub(super) fn metadata(owner: &Owner) -> HashMap<String, String> {
     owner.to_metadata().into_iter().collect()
 }
 

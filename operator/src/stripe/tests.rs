@@ -9,6 +9,7 @@ use glyph_operator_core::billing::{
 };
 use glyph_runtime::credentials::CredentialArgs;
 use glyph_stripe_sim::{Options, StripeSim};
+use jiff::Timestamp;
 
 use super::client::Deadlines;
 use super::*;
@@ -108,6 +109,7 @@ fn ada() -> CustomerParams {
         name: Some("Ada Lovelace".to_owned()),
         cognito_sub: None,
         owner: owner("GlyphCustomer", "uid-ada"),
+        instead_of: None,
     }
 }
 
@@ -116,7 +118,9 @@ async fn starter(stripe: &StripeBilling) -> Price {
     let owner = owner("Tier", "uid-starter");
     let product = ProductParams {
         name: "Starter".to_owned(),
+        description: None,
         owner: owner.clone(),
+        since: Timestamp::UNIX_EPOCH,
     };
     let product = stripe.create_product("product-1", &product).await.unwrap();
     let params = PriceParams {
@@ -135,6 +139,7 @@ fn checkout_of(customer: &str, price: &str) -> CheckoutParams {
         customer: customer.to_owned(),
         price: price.to_owned(),
         trial_days: None,
+        trial_without_card: false,
         success_url: "https://shop.example/paid".to_owned(),
         cancel_url: "https://shop.example/back".to_owned(),
         owner: owner("Subscription", "uid-sub"),

@@ -28,6 +28,8 @@ pub(super) enum Outcome {
     NotConfigured(String),
     /// Kubernetes does not hold it.
     KubernetesFailed(String),
+    /// Stripe did not say what a thin event is about.
+    StripeFailed(String),
 }
 
 impl Outcome {
@@ -43,6 +45,7 @@ impl Outcome {
             Self::OtherMode => "other_mode",
             Self::NotConfigured(_) => "not_configured",
             Self::KubernetesFailed(_) => "kubernetes_failed",
+            Self::StripeFailed(_) => "stripe_failed",
         }
     }
 
@@ -58,6 +61,7 @@ impl Outcome {
                     .to_owned(),
             ),
             Self::NotConfigured(missing) => Some(missing.clone()),
+            Self::StripeFailed(error) => Some(error.clone()),
             Self::KubernetesFailed(error) => Some(format!("failed to record the event in Kubernetes: {error}")),
         }
     }
@@ -67,7 +71,9 @@ impl Outcome {
             Self::Accepted | Self::Unowned | Self::Foreign => StatusCode::OK,
             Self::Unreadable(refused) => refused.status(),
             Self::NotBelieved(_) | Self::NoEvent(_) | Self::OtherMode => StatusCode::BAD_REQUEST,
-            Self::NotConfigured(_) | Self::KubernetesFailed(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotConfigured(_) | Self::KubernetesFailed(_) | Self::StripeFailed(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }

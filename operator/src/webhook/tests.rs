@@ -2,15 +2,19 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use glyph_operator_core::billing::FailureClass;
+use glyph_operator_core::event::About;
 use glyph_runtime::clock::ManualClock;
 use glyph_runtime::credentials::CredentialArgs;
 use glyph_stripe_sim::signature;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
+use kube::Client;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::ports::{CallError, CallResult};
 
 mod answers;
 mod kubernetes;
@@ -35,6 +39,32 @@ impl Answer {
     }
 }
 
+/// A Stripe that has one invoice, of ada's, and is away for another.
+struct Objects;
+
+impl Events for Objects {
+    async fn events_since(&self, _: Timestamp) -> CallResult<Vec<Event>> {
+        Ok(Vec::new())
+    }
+
+    async fn about(&self, url: &str) -> CallResult<Option<About>> {
+        match url {
+            "/v1/invoices/in_ada" => Ok(Some(About {
+                ids: vec!["in_ada".to_owned()],
+                customer: Some("cus_ada".to_owned()),
+                ..About::default()
+            })),
+            "/v1/invoices/in_away" => Err(CallError {
+                operation: "read the object of a Stripe event",
+                message: "no answer".to_owned(),
+                class: FailureClass::Transient,
+                request_id: None,
+            }),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// A receiver and what it counts.
 struct Receiver {
     router: Router,
@@ -52,7 +82,15 @@ impl Receiver {
             Credentials::with_environment(&CredentialArgs::default(), environment).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(NOW).unwrap()));
         let metrics = Metrics::default();
-        let router = router(Webhook::new(credentials, clock, client, owners, &metrics));
+        let marker = Arc::new(Marker::new(client, owners));
+        let router = router(Webhook::new(
+            credentials,
+            Registered::default(),
+            clock,
+            marker,
+            Objects,
+            &metrics,
+        ));
         Self { router, metrics }
     }
 

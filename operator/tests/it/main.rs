@@ -9,11 +9,19 @@
 
 mod stage;
 
+mod catalogue;
+mod checkpoint;
 mod conditions;
+mod credits;
+mod endpoint;
+mod gone;
+mod healing;
 mod keys;
 mod leading;
 mod main_job;
 mod once;
 mod plans;
 mod quiet;
+mod refunds;
+mod views;
 mod webhooks;

@@ -11,18 +11,19 @@ use serde_json::json;
 
 use crate::stage::{SOON, Stage};
 
-/// An operator whose calls to Stripe are counted, killed when `counted` happens.
-async fn killed_at(
-    stage: &Stage,
-    moment: Moment,
-    counted: fn(&Call) -> bool,
-) -> (Arc<Service>, Calls, Proxy) {
+/// An operator whose calls to Stripe are counted.
+pub async fn watched(stage: &Stage) -> (Arc<Service>, Calls, Proxy) {
     let calls = Calls::new();
     let proxy = Proxy::http(&calls, Callee::Stripe, &stage.stripe.base_url())
         .await
         .unwrap();
     let settings = stage.settings().set("STRIPE_API_BASE", proxy.url());
     let operator = Arc::new(stage.operator_with(settings).await);
+    (operator, calls, proxy)
+}
+
+/// Has the operator killed when `counted` happens next.
+pub fn kill_at(operator: &Arc<Service>, calls: &Calls, moment: Moment, counted: fn(&Call) -> bool) {
     let victim = Arc::new(Mutex::new(Some(operator.clone())));
     let action = Box::new(move || {
         if let Some(operator) = victim.lock().unwrap().take() {
@@ -35,10 +36,20 @@ async fn killed_at(
         counted,
         action,
     });
+}
+
+/// An operator whose calls to Stripe are counted, killed when `counted` happens.
+async fn killed_at(
+    stage: &Stage,
+    moment: Moment,
+    counted: fn(&Call) -> bool,
+) -> (Arc<Service>, Calls, Proxy) {
+    let (operator, calls, proxy) = watched(stage).await;
+    kill_at(&operator, &calls, moment, counted);
     (operator, calls, proxy)
 }
 
-async fn sprung(calls: &Calls) {
+pub async fn sprung(calls: &Calls) {
     poll_until("the operator to be killed", SOON, async || calls.sprung())
         .await
         .unwrap();
@@ -123,15 +134,9 @@ async fn a_crash_and_a_day_later_the_customer_is_found_by_looking() {
     let mut status = stage.get::<GlyphCustomer>("ada").await.status.unwrap();
     let started = &mut status.intent.as_mut().unwrap().started_at;
     started.0 -= jiff::SignedDuration::from_hours(25);
-    let patch = Patch::Apply(json!({
-        "apiVersion": "glyphapi.ai/v1alpha1",
-        "kind": "GlyphCustomer",
-        "status": status,
-    }));
-    let api = stage.namespace.api::<GlyphCustomer>();
-    // In the controller's name: it is its own write, a day ago.
-    let params = PatchParams::apply("glyph-customer-controller").force();
-    api.patch_status("ada", &params, &patch).await.unwrap();
+    stage
+        .rewrite::<GlyphCustomer>("ada", "glyph-customer-controller", &status)
+        .await;
     operator.start_again().await.unwrap();
     linked(&stage, "ada").await;
     assert_eq!(stage.ever("customer"), 1);

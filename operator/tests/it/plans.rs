@@ -82,15 +82,112 @@ async fn a_plan_changed_in_stripe_is_taken_over_and_said_or_put_back() {
     stage
         .patch::<Subscription>("ada", json!({"driftPolicy": "Revert"}))
         .await;
-    until_in_force(&stage, "starter").await;
-    change_in_portal(&stage, &price).await;
-    let starter = price_of(&stage, "starter").await;
+    until_pending(&stage, Some("starter")).await;
+    assert_eq!(in_stripe(&stage)["items"]["data"][0]["price"]["id"], price);
+    assert_eq!(stage.ever("subscription"), 1);
+}
+
+async fn until_pending(stage: &Stage, tier: Option<&str>) {
     stage
-        .until("ada", "the plan of the spec", |s: &Subscription| {
-            let put_back = in_stripe(&stage)["items"]["data"][0]["price"]["id"] == starter;
+        .until("ada", "the tier to come", |s: &Subscription| {
             let status = s.status.as_ref()?;
-            (put_back && status.tier.as_deref() == Some("starter")).then_some(())
+            (status.pending_tier.as_deref() == tier).then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_cheaper_tier_comes_with_the_next_period_and_can_be_taken_back() {
+    let stage = subscribed("downgrade").await;
+    let _operator = stage.operator().await;
+    stage.pay("ada").await;
+    stage.active("ada").await;
+    let [starter, professional] = [
+        price_of(&stage, "starter").await,
+        price_of(&stage, "professional").await,
+    ];
+    let wish = async |tier: &str| {
+        stage
+            .patch::<Subscription>("ada", json!({"tier": tier}))
+            .await;
+    };
+    wish("professional").await;
+    until_in_force(&stage, "professional").await;
+    wish("starter").await;
+    until_pending(&stage, Some("starter")).await;
+    wish("professional").await;
+    until_pending(&stage, None).await;
+    assert_eq!(in_stripe(&stage)["schedule"], Value::Null);
+    wish("starter").await;
+    until_pending(&stage, Some("starter")).await;
+    assert_eq!(
+        in_stripe(&stage)["items"]["data"][0]["price"]["id"],
+        professional
+    );
+    stage.stripe.control().advance(32 * 86_400);
+    until_in_force(&stage, "starter").await;
+    until_pending(&stage, None).await;
+    assert_eq!(
+        in_stripe(&stage)["items"]["data"][0]["price"]["id"],
+        starter
+    );
     assert_eq!(stage.ever("subscription"), 1);
+}
+
+#[tokio::test]
+async fn what_a_customer_cancels_in_the_portal_stands() {
+    let stage = subscribed("portal-cancel").await;
+    let _operator = stage.operator().await;
+    stage.pay("ada").await;
+    stage.active("ada").await;
+    let path = format!(
+        "/v1/subscriptions/{}",
+        in_stripe(&stage)["id"].as_str().unwrap()
+    );
+    stage
+        .in_dashboard("POST", &path, "cancel_at_period_end=true")
+        .await;
+    stage
+        .condition::<Subscription>("ada", "Drifted", "True", "CancellationChangedInStripe")
+        .await;
+    assert_eq!(in_stripe(&stage)["cancel_at_period_end"], true);
+    stage
+        .patch::<Subscription>("ada", json!({"driftPolicy": "Revert"}))
+        .await;
+    stage
+        .condition::<Subscription>("ada", "Drifted", "False", "AsDeclared")
+        .await;
+    assert_eq!(in_stripe(&stage)["cancel_at_period_end"], false);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_cannot_be_charged_changes_nothing() {
+    let stage = subscribed("declined-upgrade").await;
+    let _operator = stage.operator().await;
+    stage.pay("ada").await;
+    stage.active("ada").await;
+    let starter = price_of(&stage, "starter").await;
+    price_of(&stage, "professional").await;
+    let customer = in_stripe(&stage)["customer"].as_str().unwrap().to_owned();
+    let form = format!("customer={customer}");
+    let path = "/v1/payment_methods/pm_card_chargeCustomerFail/attach";
+    let card = stage.in_dashboard("POST", path, &form).await;
+    let form = format!("default_payment_method={}", card["id"].as_str().unwrap());
+    let path = format!(
+        "/v1/subscriptions/{}",
+        in_stripe(&stage)["id"].as_str().unwrap()
+    );
+    stage.in_dashboard("POST", &path, &form).await;
+    stage
+        .patch::<Subscription>("ada", json!({"tier": "professional"}))
+        .await;
+    stage
+        .condition::<Subscription>("ada", "Synced", "False", "Refused")
+        .await;
+    let found = stage.get::<Subscription>("ada").await.status.unwrap();
+    assert_eq!(found.tier.as_deref(), Some("starter"));
+    assert_eq!(
+        in_stripe(&stage)["items"]["data"][0]["price"]["id"],
+        starter
+    );
 }

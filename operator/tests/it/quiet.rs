@@ -1,7 +1,5 @@
 //! A quiet world costs nothing, and a spec alone decides.
 
-use std::time::Duration;
-
 use glyph_crds::{ApiKey, GlyphCustomer, Tier};
 use glyph_harness::poll_until;
 use glyph_harness::proxy::{CallKind, Callee, Calls, Proxy};
@@ -130,35 +128,4 @@ async fn a_spec_that_stripe_refuses_says_so_and_recovers_when_it_is_corrected() 
     stage
         .condition::<Tier>("starter", "Stalled", "False", "Progressing")
         .await;
-}
-
-/// CASE 16.
-#[tokio::test]
-async fn a_customer_deleted_in_the_dashboard_is_drift_without_a_hot_loop() {
-    let stage = Stage::new("dashboard").await;
-    let _operator = stage.operator().await;
-    stage.customer("ada").await;
-    stage
-        .condition::<GlyphCustomer>("ada", "Ready", "True", "Linked")
-        .await;
-    let id = stage
-        .get::<GlyphCustomer>("ada")
-        .await
-        .status
-        .unwrap()
-        .stripe_customer_id
-        .unwrap();
-    stage
-        .in_dashboard("DELETE", &format!("/v1/customers/{id}"), "")
-        .await;
-    stage
-        .condition::<GlyphCustomer>("ada", "Drifted", "True", "DeletedInStripe")
-        .await;
-    let asked = || stage.stripe.control().requests().len();
-    let before = asked();
-    let more = poll_until("a hot loop", Duration::from_secs(3), async || {
-        (asked() > before + 3).then_some(())
-    });
-    assert!(more.await.is_err(), "it keeps asking");
-    assert_eq!(stage.ever("customer"), 1);
 }

@@ -87,6 +87,11 @@ impl Stage {
         }
     }
 
+    /// Where the operator receives webhooks.
+    pub fn webhook_url(&self) -> String {
+        format!("http://{}/webhooks/stripe", self.webhooks)
+    }
+
     pub fn settings(&self) -> Settings {
         Settings::in_namespace(&self.namespace)
             .cognito(self.cognito)
@@ -182,6 +187,18 @@ impl Stage {
             .patch(name, &PatchParams::default(), &patch)
             .await
             .unwrap()
+    }
+
+    /// Writes a status in its controller's name: as its own write of another time.
+    pub async fn rewrite<K: Kind>(&self, name: &str, manager: &str, status: &impl Serialize) {
+        let patch = Patch::Apply(json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "status": status,
+        }));
+        let params = PatchParams::apply(manager).force();
+        let api = self.namespace.api::<K>();
+        api.patch_status(name, &params, &patch).await.unwrap();
     }
 
     pub async fn delete<K: Kind>(&self, name: &str) {

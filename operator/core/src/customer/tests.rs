@@ -72,6 +72,7 @@ impl World {
             rival: None,
             user,
             customer,
+            recreate: None,
             tier: "free".into(),
             tier_changes_in: None,
         }
@@ -83,6 +84,7 @@ impl World {
             name,
             cognito_sub,
             owner,
+            instead_of: _,
         } = params;
         let (email, owner) = (Some(email), Some(owner));
         self.customer = Some(Customer {
@@ -295,5 +297,35 @@ proptest! {
         prop_assert_eq!(customer.name.as_deref(), Some("Ada"));
         prop_assert_eq!(customer.cognito_sub.as_deref(), Some("sub-1"));
         prop_assert_eq!(world.made, 1);
+    }
+}
+
+#[test]
+fn a_customer_deleted_in_stripe_is_made_anew_only_for_whoever_names_it() {
+    let mut world = World::default();
+    world.converge(&ada(false, "Retain"), false);
+    world.customer = None;
+    let mut observed = world.observe(&ada(false, "Retain"), false);
+    let Billed::Gone(gone) = observed.customer.clone() else {
+        panic!("it should be gone");
+    };
+    for (recreate, made) in [
+        (None, false),
+        (Some("cus_other".to_owned()), false),
+        (Some(gone.clone()), true),
+    ] {
+        observed.recreate = recreate;
+        match plan(&observed) {
+            Next::Do(Action::MakeCustomer(params)) => {
+                assert!(made);
+                assert_eq!(params.instead_of.as_ref(), Some(&gone));
+            }
+            Next::Wait(blocker) => {
+                assert!(!made);
+                assert_eq!(blocker.reason, reason::DELETED_IN_STRIPE);
+                assert!(blocker.message.contains(&format!("{RECREATE}={gone}")));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

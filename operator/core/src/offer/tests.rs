@@ -22,6 +22,7 @@ fn meta() -> Meta {
 fn wanted(amount: i64, by: By) -> Wanted {
     Wanted {
         name: "Starter".into(),
+        description: Some("For a start".into()),
         currency: "usd".into(),
         amount,
         interval: Some(Interval::Month),
@@ -38,7 +39,6 @@ fn by_key() -> By {
 struct World {
     product: Option<Product>,
     prices: Vec<Price>,
-    recorded: Option<String>,
     finalized: bool,
     steps: usize,
 }
@@ -46,6 +46,7 @@ struct World {
 impl World {
     fn observe(&self, wanted: Option<Wanted>, deleting: bool) -> Observed {
         let current = match wanted.as_ref().map(|w| &w.by) {
+            _ if deleting => None,
             Some(By::LookupKey(key)) => self
                 .prices
                 .iter()
@@ -53,21 +54,26 @@ impl World {
             Some(By::PriceId(id)) => self.prices.iter().find(|p| p.id == *id),
             None => None,
         };
-        let former = self
-            .prices
-            .iter()
-            .find(|p| Some(&p.id) == self.recorded.as_ref());
-        let former = former.filter(|p| current.is_none_or(|c| c.id != p.id));
+        let product = self.product.as_ref();
+        let mut stale = self.prices.clone();
+        stale.retain(|p| {
+            p.active
+                && product.is_some_and(|product| product.id == p.product)
+                && meta().owns(p.owner.as_ref())
+                && current.is_none_or(|c| c.id != p.id)
+        });
         Observed {
             meta: Meta {
                 deleting,
                 finalized: self.finalized,
                 ..meta()
             },
+            since: Timestamp::UNIX_EPOCH,
             wanted,
             product: self.product.clone(),
             current: current.cloned(),
-            former: former.cloned(),
+            shelved: false,
+            stale,
         }
     }
 
@@ -75,18 +81,34 @@ impl World {
         match action {
             Action::AddFinalizer => self.finalized = true,
             Action::RemoveFinalizer => self.finalized = false,
-            Action::MakeProduct(ProductParams { name, owner }) => {
+            Action::MakeProduct(ProductParams {
+                name,
+                description,
+                owner,
+                since: _,
+            }) => {
                 self.product = Some(Product {
                     id: "prod_1".into(),
                     name,
+                    description,
                     active: true,
                     owner: Some(owner),
                 });
             }
-            Action::UpdateProduct(id, ProductParams { name, owner }, active) => {
+            Action::UpdateProduct(
+                id,
+                ProductParams {
+                    name,
+                    description,
+                    owner,
+                    since: _,
+                },
+                active,
+            ) => {
                 self.product = Some(Product {
                     id,
                     name,
+                    description,
                     active,
                     owner: Some(owner),
                 });
@@ -118,8 +140,6 @@ impl World {
             let observed = self.observe(wanted.cloned(), deleting);
             let next = plan(&observed);
             let Next::Do(action) = next else {
-                let (_, price, _) = found(&observed, &next);
-                self.recorded = price;
                 return next;
             };
             self.steps += 1;
@@ -205,7 +225,7 @@ fn a_price_made_by_hand_is_adopted_and_never_changed() {
         ..World::default()
     };
     let adopted = by_hand.converge(Some(&wanted(2900, By::PriceId(id.clone()))), false);
-    assert_eq!((adopted, by_hand.steps), (Next::Done, 0));
+    assert_eq!((adopted, by_hand.steps), (Next::Done, 1), "a finalizer");
     let Next::Wait(blocker) = by_hand.converge(Some(&wanted(1, By::PriceId(id))), false) else {
         panic!("another amount should wait");
     };
@@ -231,7 +251,8 @@ fn a_deleted_or_freed_tier_leaves_nothing_on_sale() {
         world.converge(Some(&wanted(2900, by_key())), false);
         assert_eq!(world.converge(wanted_then.as_ref(), deleting), Next::Done);
         assert_eq!(world.active(), Vec::<&Price>::new());
-        assert!(!world.product.as_ref().unwrap().active && !world.finalized);
+        let on_sale = world.product.as_ref().is_some_and(|product| product.active);
+        assert!(!on_sale && world.finalized != deleting);
     }
 }
 
@@ -241,6 +262,7 @@ enum Event {
     Free,
     ArchivePrices,
     RenameProduct,
+    DescribeProduct(Option<String>),
     ArchiveProduct,
 }
 
@@ -250,6 +272,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Free),
         Just(Event::ArchivePrices),
         Just(Event::RenameProduct),
+        prop::option::of("[a-z]").prop_map(Event::DescribeProduct),
         Just(Event::ArchiveProduct),
     ]
 }
@@ -269,6 +292,9 @@ proptest! {
                 }
                 Event::ArchivePrices => world.prices.iter_mut().for_each(|p| p.active = false),
                 Event::RenameProduct => world.product.iter_mut().for_each(|p| p.name = "x".into()),
+                Event::DescribeProduct(text) => {
+                    world.product.iter_mut().for_each(|p| p.description.clone_from(&text));
+                }
                 Event::ArchiveProduct => world.product.iter_mut().for_each(|p| p.active = false),
             }
         }
@@ -278,5 +304,6 @@ proptest! {
         prop_assert_eq!((active[0].amount, active[0].interval), (Some(2900), Some(Interval::Month)));
         let product = world.product.as_ref().unwrap();
         prop_assert!(product.active && product.name == "Starter");
+        prop_assert_eq!(product.description.as_deref(), Some("For a start"));
     }
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use glyph_crds::common::PeriodStatus;
-use glyph_crds::{SubscriptionState as State, SubscriptionStatus};
+use glyph_crds::entitlement::is_final;
+use glyph_crds::{SubscriptionSpec, SubscriptionState as State, SubscriptionStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Action, Observed, current, payable};
-use crate::billing::StripeSubscription;
+use super::change::is_edited;
+use super::{Action, Observed, Plan, current, payable};
+use crate::billing::{Schedule, StripeSubscription};
 use crate::condition::{Finding, Findings};
 use crate::status::Status;
 use crate::{Blocker, Next, Settled, reason};
@@ -42,8 +44,14 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionS
         }
         (Next::Wait(_) | Next::Done, Some(subscription)) => {
             take_over(&mut status, observed, subscription);
+            // A move that has to wait (for the tier's price, for an open invoice) is still to be made.
+            let unmoved =
+                status.pending_tier.is_none() && status.tier.as_ref() != Some(&observed.spec.tier);
+            if unmoved && is_edited(observed) && !is_final(status.state) {
+                status.observed_generation = Some(observed.status.observed_generation.unwrap_or(0));
+            }
             let findings = standing(&status, subscription, now);
-            with_drift(findings, &status, &observed.spec.tier)
+            with_drift(findings, &status, &observed.spec, subscription)
         }
         (Next::Done, None) => Findings::blocked(&Blocker::wait(
             reason::DELETING,
@@ -73,7 +81,10 @@ fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &Strip
         customer: _,
         state,
         price: _,
+        terms: _,
         item: _,
+        schedule: _,
+        invoice_url,
         period,
         cancel_at_period_end: _,
         created: _,
@@ -85,6 +96,8 @@ fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &Strip
     status.checkout_session_id = None;
     status.checkout_expires_at = None;
     status.intent = None;
+    status.invoice_url.clone_from(invoice_url);
+    show_schedule(status, observed);
     // A word that we do not know leaves the last known state in force, and the condition says so.
     status.state = state.or(status.state);
     if let Some((start, end)) = period {
@@ -109,6 +122,21 @@ fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &Strip
     };
 }
 
+/// The schedule of ours, and the tier that it brings.
+fn show_schedule(status: &mut SubscriptionStatus, observed: &Observed) {
+    let ours = |s: &&Schedule| observed.meta.owns(s.owner.as_ref());
+    let schedule = observed.schedule.as_ref().filter(ours);
+    let wanted = match &observed.plan {
+        Plan::Sold { price, .. } => Some(price),
+        _ => None,
+    };
+    let comes = schedule
+        .and_then(|s| s.next.as_ref())
+        .is_some_and(|next| Some(next) == wanted);
+    status.stripe_schedule_id = schedule.map(|s| s.id.clone());
+    status.pending_tier = comes.then(|| observed.spec.tier.clone());
+}
+
 fn after_days(now: Timestamp, days: i64) -> Option<Time> {
     now.checked_add(SignedDuration::from_hours(days * 24))
         .ok()
@@ -127,10 +155,11 @@ fn standing(status: &SubscriptionStatus, found: &StripeSubscription, now: Timest
             "Stripe says a state that this version of Glyph does not know: upgrade the operator";
         return Findings::blocked(&Blocker::person(reason::UNKNOWN_STATE, message));
     };
-    let ends = if found.cancel_at_period_end {
-        ", and ends then"
-    } else {
-        ""
+    let ends = match &status.pending_tier {
+        _ if found.cancel_at_period_end => ", and ends then".to_owned(),
+        Some(next) if next != tier => format!(", then tier {next}"),
+        Some(_) => ", then at the tier's new price".to_owned(),
+        None => String::new(),
     };
     match state {
         State::Active => Findings::ready(
@@ -180,29 +209,59 @@ fn past_due(status: &SubscriptionStatus, tier: &str, now: Timestamp) -> Findings
     Findings::blocked(&blocker)
 }
 
-/// Says so when Stripe bills for another tier than the spec names.
-fn with_drift(mut findings: Findings, status: &SubscriptionStatus, wanted: &str) -> Findings {
-    let ended = glyph_crds::entitlement::is_final(status.state);
-    let message = match &status.tier {
-        Some(tier) if tier != wanted => {
-            format!(
-                "Stripe bills for tier {tier}, which is in force, and the spec names {wanted}: \
-                 set spec.tier to {tier} to keep it, or spec.driftPolicy to Revert to put {wanted} back"
-            )
-        }
-        None => "Stripe bills by a price that no Tier names: no tier is in force by it".to_owned(),
-        Some(_) => return findings,
-    };
-    if !ended {
-        let finding = |status| Finding {
-            status,
-            reason: reason::TIER_CHANGED.into(),
-            message: message.clone(),
-        };
-        findings.drifted = finding(true);
-        findings.synced = finding(false);
+/// Says so when Stripe has another plan or end than the spec, and none of ours is on its way.
+fn with_drift(
+    mut findings: Findings,
+    status: &SubscriptionStatus,
+    spec: &SubscriptionSpec,
+    found: &StripeSubscription,
+) -> Findings {
+    if is_final(status.state) {
+        return findings;
     }
+    let Some((reason, message)) = drift(status, spec, found) else {
+        return findings;
+    };
+    let finding = |status| Finding {
+        status,
+        reason: reason.into(),
+        message: message.clone(),
+    };
+    findings.drifted = finding(true);
+    findings.synced = finding(false);
     findings
+}
+
+fn drift(
+    status: &SubscriptionStatus,
+    spec: &SubscriptionSpec,
+    found: &StripeSubscription,
+) -> Option<(&'static str, String)> {
+    let wanted = &spec.tier;
+    if status.tier.as_ref() != Some(wanted) && status.pending_tier.is_none() {
+        let message = match &status.tier {
+            Some(tier) => format!(
+                "Stripe bills for tier {tier}, which is in force, and the spec names {wanted}: \
+                 set spec.tier to {tier} to keep it, or spec.driftPolicy to Revert to put {wanted} back \
+                 (not from one currency to another: end the subscription for that, and make another)"
+            ),
+            None => {
+                "Stripe bills by a price that no Tier names: no tier is in force by it".to_owned()
+            }
+        };
+        return Some((reason::TIER_CHANGED, message));
+    }
+    let ends = found.cancel_at_period_end;
+    (ends != spec.cancel_at_period_end).then(|| {
+        let message = if ends {
+            "in Stripe the subscription was set to end with its period, which stands: set spec.cancelAtPeriodEnd \
+             to agree, or spec.driftPolicy to Revert to go on"
+        } else {
+            "in Stripe the subscription was resumed, which stands: set spec.cancelAtPeriodEnd to false to agree, \
+             or spec.driftPolicy to Revert to end it with its period"
+        };
+        (reason::CANCELLATION_CHANGED, message.to_owned())
+    })
 }
 
 fn day(at: Timestamp) -> String {

@@ -1,4 +1,3 @@
-use glyph_crds::{DriftPolicy, SubscriptionState as State};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::json;
@@ -6,6 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::Settled;
 use crate::billing::Owner;
+use glyph_crds::common::Interval;
+use glyph_crds::{DriftPolicy, SubscriptionState as State};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -18,6 +19,25 @@ fn owner() -> Owner {
         namespace,
         name,
         uid,
+    }
+}
+
+/// So many minor units a month.
+fn monthly(amount: i64) -> Terms {
+    Terms {
+        currency: "usd".into(),
+        amount,
+        interval: Interval::Month,
+    }
+}
+
+fn sold(price: &str, amount: i64) -> Plan {
+    Plan::Sold {
+        price: price.into(),
+        terms: monthly(amount),
+        trial_days: None,
+        trial_without_card: false,
+        existing: ExistingSubscribers::Keep,
     }
 }
 
@@ -36,6 +56,7 @@ struct World {
     billed: Option<BilledTier>,
     subscriptions: Vec<StripeSubscription>,
     sessions: Vec<CheckoutSession>,
+    schedule: Option<Schedule>,
 }
 
 impl Default for World {
@@ -50,16 +71,14 @@ impl Default for World {
             status: SubscriptionStatus::default(),
             rival: None,
             payer: Payer::Ready("cus_1".into()),
-            plan: Plan::Sold {
-                price: "price_1".into(),
-                trial_days: None,
-            },
+            plan: sold("price_1", 2900),
             billed: Some(BilledTier {
                 name: "starter".into(),
                 grace_days: Some(7),
             }),
             subscriptions: Vec::new(),
             sessions: Vec::new(),
+            schedule: None,
         }
     }
 }
@@ -81,6 +100,7 @@ impl World {
             plan: self.plan.clone(),
             subscriptions: self.subscriptions.clone(),
             sessions: self.sessions.clone(),
+            schedule: self.schedule.clone(),
             billed: self.billed.clone(),
             urls: ReturnUrls {
                 success: "https://s".into(),
@@ -119,16 +139,61 @@ impl World {
             Action::SetCancelAtPeriodEnd(id, cancel) => {
                 self.find(&id).cancel_at_period_end = cancel
             }
-            Action::ChangePlan(id, _, price) => {
-                self.find(&id).price = Some(price);
-                let grace_days = None;
-                self.billed = Some(BilledTier {
-                    name: self.spec.tier.clone(),
-                    grace_days,
+            Action::ChangePlan(change) => {
+                let Plan::Sold { terms, .. } = self.plan.clone() else {
+                    panic!("sold")
+                };
+                let one = self.find(&change.subscription);
+                assert_eq!(
+                    one.schedule, None,
+                    "Stripe refuses what a schedule is in charge of"
+                );
+                (one.price, one.terms) = (Some(change.price), Some(terms));
+                self.bill(&self.spec.tier.clone());
+            }
+            Action::MakeSchedule(params) => {
+                let one = self.find(&params.subscription);
+                let current = one.period;
+                assert_eq!(one.schedule.replace("sub_sched_1".into()), None);
+                self.status.stripe_schedule_id = Some("sub_sched_1".into());
+                self.schedule = Some(Schedule {
+                    id: "sub_sched_1".into(),
+                    current,
+                    next: None,
+                    owner: None,
                 });
+            }
+            Action::SetPhases(phases) => {
+                let schedule = self.schedule.as_mut().unwrap();
+                (schedule.next, schedule.owner) = (Some(phases.next), Some(phases.owner));
+            }
+            Action::ReleaseSchedule(_) => {
+                self.schedule = None;
+                self.subscriptions[0].schedule = None;
             }
             Action::Cancel(id) => self.find(&id).state = Some(State::Canceled),
         }
+    }
+
+    fn bill(&mut self, tier: &str) {
+        self.billed = Some(BilledTier {
+            name: tier.to_owned(),
+            grace_days: None,
+        });
+    }
+
+    /// The period ends: Stripe does what the schedule says.
+    fn next_period(&mut self, tier: &str, terms: Terms) {
+        let schedule = self.schedule.as_mut().unwrap();
+        let one = &mut self.subscriptions[0];
+        (one.price, one.terms) = (schedule.next.take(), Some(terms));
+        self.bill(tier);
+    }
+
+    /// Another tier in the spec.
+    fn wish(&mut self, tier: &str, plan: Plan) {
+        (self.spec.tier, self.plan) = (tier.to_owned(), plan);
+        self.generation += 1;
     }
 
     fn find(&mut self, id: &str) -> &mut StripeSubscription {
@@ -141,7 +206,10 @@ impl World {
             customer: "cus_1".into(),
             state: Some(state),
             price,
+            terms: Some(monthly(2900)),
             item: Some("si_1".into()),
+            schedule: None,
+            invoice_url: None,
             period: Some((self.now, self.now + SignedDuration::from_hours(720))),
             cancel_at_period_end: false,
             created: self.now,
@@ -269,10 +337,7 @@ fn a_changed_spec_gets_a_new_link_and_the_old_one_can_no_longer_be_paid() {
     world.converge();
     world.generation = 2;
     world.spec.tier = "professional".into();
-    world.plan = Plan::Sold {
-        price: "price_2".into(),
-        trial_days: None,
-    };
+    world.plan = sold("price_2", 9900);
     world.converge();
     assert_eq!(world.sessions[0].state, CheckoutState::Expired);
     assert_eq!((world.open(), world.sessions.len()), (1, 2));
@@ -438,16 +503,9 @@ fn a_state_that_we_do_not_know_keeps_the_last_one_in_force_and_says_so() {
 
 #[test]
 fn a_plan_changed_in_stripe_is_in_force_and_said_to_be_drift() {
-    let mut world = World {
-        finalized: true,
-        ..World::default()
-    };
+    let mut world = paid();
     assert_eq!(world.spec.drift_policy, DriftPolicy::Accept);
-    world.subscribe(State::Active, Some("price_2".into()));
-    world.billed = Some(BilledTier {
-        name: "professional".into(),
-        grace_days: None,
-    });
+    professional(&mut world);
     world.converge();
     assert_eq!(world.status.tier.as_deref(), Some("professional"));
     assert_eq!(world.ready().0, "True");
@@ -477,6 +535,7 @@ fn professional(world: &mut World) {
         grace_days: None,
     });
     world.subscriptions[0].price = Some("price_2".into());
+    world.subscriptions[0].terms = Some(monthly(9900));
 }
 
 #[test]
@@ -484,10 +543,7 @@ fn another_tier_in_the_spec_moves_the_subscription_and_makes_no_second() {
     let mut world = paid();
     world.spec.tier = "professional".into();
     world.generation = 2;
-    world.plan = Plan::Sold {
-        price: "price_2".into(),
-        trial_days: None,
-    };
+    world.plan = sold("price_2", 9900);
     world.converge();
     assert_eq!(world.subscriptions.len(), 1);
     assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_2"));
@@ -496,20 +552,195 @@ fn another_tier_in_the_spec_moves_the_subscription_and_makes_no_second() {
 }
 
 #[test]
-fn a_plan_changed_in_stripe_is_put_back_only_if_the_policy_or_an_edit_says_so() {
+fn a_dearer_plan_set_in_stripe_stands_unless_the_policy_or_an_edit_says_otherwise() {
     let mut accepted = paid();
     professional(&mut accepted);
     accepted.converge();
-    assert_eq!(accepted.subscriptions[0].price.as_deref(), Some("price_2"));
+    assert_eq!(
+        (
+            accepted.schedule.clone(),
+            accepted.status.conditions[3].status.as_str()
+        ),
+        (None, "True")
+    );
     accepted.generation = 2;
     accepted.converge();
-    assert_eq!(accepted.subscriptions[0].price.as_deref(), Some("price_1"));
+    assert_eq!(accepted.status.pending_tier.as_deref(), Some("starter"));
 
     let mut reverted = paid();
     reverted.spec.drift_policy = DriftPolicy::Revert;
     professional(&mut reverted);
     reverted.converge();
-    assert_eq!(reverted.subscriptions[0].price.as_deref(), Some("price_1"));
+    assert_eq!(reverted.status.pending_tier.as_deref(), Some("starter"));
+    assert_eq!(reverted.status.tier.as_deref(), Some("professional"));
+    assert_eq!(
+        reverted.status.conditions[3].status, "False",
+        "it is on its way"
+    );
+}
+
+#[test]
+fn a_move_that_has_to_wait_is_made_once_it_can_be() {
+    let mut world = paid();
+    world.wish("professional", Plan::NotReady);
+    world.converge();
+    assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_1"));
+    world.plan = sold("price_2", 9900);
+    world.set_state(State::PastDue);
+    world.converge();
+    assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_1"));
+    world.set_state(State::Active);
+    world.converge();
+    assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_2"));
+    assert_eq!(world.status.observed_generation, Some(2));
+}
+
+/// A customer on the dearer tier, whose spec then names the cheaper one.
+fn going_down() -> World {
+    let mut world = paid();
+    world.wish("professional", sold("price_2", 9900));
+    world.converge();
+    world.wish("starter", sold("price_1", 2900));
+    world.converge();
+    world
+}
+
+#[test]
+fn a_cheaper_tier_waits_for_the_periods_end_and_shows_as_pending() {
+    let mut world = going_down();
+    assert_eq!(world.status.tier.as_deref(), Some("professional"));
+    assert_eq!(world.status.pending_tier.as_deref(), Some("starter"));
+    assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_2"));
+    world.next_period("starter", monthly(2900));
+    world.converge();
+    assert_eq!(
+        (
+            world.status.tier.as_deref(),
+            world.status.pending_tier.as_deref()
+        ),
+        (Some("starter"), None)
+    );
+    assert_eq!(
+        (
+            world.schedule.clone(),
+            world.status.stripe_schedule_id.clone()
+        ),
+        (None, None)
+    );
+    assert_eq!(world.ready(), ("True", reason::ACTIVE));
+}
+
+#[test]
+fn a_cheaper_tier_is_taken_back_and_given_way_to_a_dearer_one_or_to_the_end() {
+    let mut taken_back = going_down();
+    taken_back.wish("professional", sold("price_2", 9900));
+    taken_back.converge();
+    assert_eq!(
+        (
+            taken_back.schedule.clone(),
+            taken_back.status.pending_tier.clone()
+        ),
+        (None, None)
+    );
+    assert_eq!(
+        taken_back.subscriptions[0].price.as_deref(),
+        Some("price_2")
+    );
+
+    let mut up = going_down();
+    up.wish("enterprise", sold("price_3", 49_900));
+    up.converge();
+    assert_eq!(
+        (up.schedule.clone(), up.status.tier.as_deref()),
+        (None, Some("enterprise"))
+    );
+
+    let mut over = going_down();
+    over.spec.cancel_at_period_end = true;
+    over.generation += 1;
+    over.converge();
+    assert_eq!(over.schedule, None);
+    assert!(over.subscriptions[0].cancel_at_period_end);
+}
+
+#[test]
+fn a_schedule_made_by_somebody_else_is_left_alone() {
+    let mut world = paid();
+    world.schedule = Some(Schedule {
+        id: "sub_sched_9".into(),
+        current: None,
+        next: None,
+        owner: None,
+    });
+    world.subscriptions[0].schedule = Some("sub_sched_9".into());
+    world.wish("professional", sold("price_2", 9900));
+    world.converge();
+    assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_1"));
+    assert!(world.schedule.is_some());
+    assert_eq!(world.status.conditions[3].status, "True");
+}
+
+#[test]
+fn a_new_amount_reaches_those_who_subscribe_when_the_tier_says() {
+    for (existing, price, pending) in [
+        (ExistingSubscribers::Keep, "price_1", None),
+        (ExistingSubscribers::AtRenewal, "price_1", Some("starter")),
+        (ExistingSubscribers::Now, "price_9", None),
+    ] {
+        let mut world = paid();
+        world.plan = Plan::Sold {
+            price: "price_9".into(),
+            terms: monthly(3900),
+            trial_days: None,
+            trial_without_card: false,
+            existing,
+        };
+        world.converge();
+        assert_eq!(
+            world.subscriptions[0].price.as_deref(),
+            Some(price),
+            "{existing:?}"
+        );
+        assert_eq!(
+            world.status.pending_tier.as_deref(),
+            pending,
+            "{existing:?}"
+        );
+    }
+}
+
+#[test]
+fn a_subscription_cannot_be_moved_to_another_currency() {
+    let mut world = paid();
+    let Plan::Sold { terms, .. } = &mut world.plan else {
+        panic!("sold")
+    };
+    terms.currency = "eur".into();
+    let plan = world.plan.clone();
+    world.wish("professional", plan);
+    world.converge();
+    assert_eq!(world.status.conditions[3].reason, reason::TIER_CHANGED);
+    assert!(world.status.conditions[3].message.contains("currency"));
+}
+
+#[test]
+fn what_a_customer_cancels_in_stripe_stands_unless_the_policy_or_an_edit_says_otherwise() {
+    let mut world = paid();
+    world.subscriptions[0].cancel_at_period_end = true;
+    world.converge();
+    assert!(world.subscriptions[0].cancel_at_period_end);
+    assert_eq!(
+        world.status.conditions[3].reason,
+        reason::CANCELLATION_CHANGED
+    );
+    world.generation += 1;
+    world.converge();
+    assert!(!world.subscriptions[0].cancel_at_period_end);
+    world.subscriptions[0].cancel_at_period_end = true;
+    world.spec.drift_policy = DriftPolicy::Revert;
+    world.converge();
+    assert!(!world.subscriptions[0].cancel_at_period_end);
+    assert_eq!(world.status.conditions[3].status, "False");
 }
 
 #[test]
@@ -517,10 +748,7 @@ fn a_tier_whose_amount_has_changed_keeps_its_subscribers_at_the_former_price() {
     let mut world = paid();
     world.generation = 2;
     world.spec.drift_policy = DriftPolicy::Revert;
-    world.plan = Plan::Sold {
-        price: "price_9".into(),
-        trial_days: None,
-    };
+    world.plan = sold("price_9", 3900);
     world.converge();
     assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_1"));
 }
@@ -536,6 +764,7 @@ fn a_wish_to_end_with_the_period_is_told_to_stripe_and_taken_back() {
     world.converge();
     assert!(world.subscriptions[0].cancel_at_period_end);
     world.spec.cancel_at_period_end = false;
+    world.generation += 1;
     world.converge();
     assert!(!world.subscriptions[0].cancel_at_period_end);
 }
@@ -565,7 +794,10 @@ fn the_subscriptions_own_trial_goes_before_the_tiers() {
         world.spec.trial_days = own;
         world.plan = Plan::Sold {
             price: "price_1".into(),
+            terms: monthly(2900),
             trial_days: tiers,
+            trial_without_card: false,
+            existing: ExistingSubscribers::Keep,
         };
         let Next::Do(Action::MakeCheckout(params)) = plan(&world.observe()) else {
             panic!("a checkout")

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
@@ -107,4 +107,16 @@ fn a_page_goes_on_after_its_last_object_or_where_a_search_says() {
     assert_eq!(page(true, Value::Null).as_deref(), Some("cus_2"));
     assert_eq!(page(true, json!("token")).as_deref(), Some("token"));
     assert_eq!(page(false, Value::Null), None);
+}
+
+#[test]
+fn an_invoice_is_shown_while_it_can_be_paid() {
+    let of = |invoice: Value| subscription(|s| s["latest_invoice"] = invoice).invoice_url;
+    let page =
+        |status: &str| json!({"id": "in_1", "status": status, "hosted_invoice_url": "https://pay"});
+    assert_eq!(of(page("open")).as_deref(), Some("https://pay"));
+    assert_eq!(
+        (of(page("paid")), of(json!("in_1")), of(Value::Null)),
+        (None, None, None)
+    );
 }

@@ -24,7 +24,9 @@ async fn stripes_own_check_takes_every_request_and_we_read_every_answer() {
     let owner = owner("Tier", "uid-tier");
     let product = ProductParams {
         name: "Starter".to_owned(),
+        description: None,
         owner: owner.clone(),
+        since: Timestamp::UNIX_EPOCH,
     };
     let made = stripe.create_product("key", &product).await.unwrap();
     stripe
@@ -32,8 +34,12 @@ async fn stripes_own_check_takes_every_request_and_we_read_every_answer() {
         .await
         .unwrap();
     stripe.product(&made.id).await.unwrap().unwrap();
-    stripe.find_products(&owner).await.unwrap();
+    stripe
+        .find_products(&owner, Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap();
     let price = starter(&stripe).await;
+    stripe.prices_of(&price.product).await.unwrap();
     stripe.set_price_active(&price.id, true).await.unwrap();
     stripe.price(&price.id).await.unwrap().unwrap();
     stripe.find_price("shop-starter").await.unwrap();

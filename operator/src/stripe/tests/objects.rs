@@ -104,22 +104,29 @@ async fn a_list_longer_than_a_page_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_product_is_found_before_and_after_search_knows_it() {
+async fn a_product_is_found_at_once_and_however_many_came_after_it() {
     let World { stripe, sim, .. } = World::start().await;
     let owner = owner("Tier", "uid-tier");
     let params = ProductParams {
         name: "Starter".to_owned(),
+        description: Some("For a start".to_owned()),
         owner: owner.clone(),
+        since: Timestamp::UNIX_EPOCH,
     };
     let made = stripe.create_product("key-1", &params).await.unwrap();
     assert_eq!(
-        stripe.find_products(&owner).await.unwrap(),
+        stripe
+            .find_products(&owner, Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap(),
         std::slice::from_ref(&made)
     );
     for number in 0..100 {
         let other = ProductParams {
             name: "Other".to_owned(),
+            description: None,
             owner: super::owner("Tier", "uid-other"),
+            since: Timestamp::UNIX_EPOCH,
         };
         stripe
             .create_product(&format!("other-{number}"), &other)
@@ -128,19 +135,26 @@ async fn a_product_is_found_before_and_after_search_knows_it() {
     }
     sim.control().advance(3600);
     assert_eq!(
-        stripe.find_products(&owner).await.unwrap(),
+        stripe
+            .find_products(&owner, Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap(),
         std::slice::from_ref(&made)
     );
 
     let renamed = ProductParams {
         name: "Beginner".to_owned(),
+        description: None,
         owner,
+        since: Timestamp::UNIX_EPOCH,
     };
     let renamed = stripe
         .update_product(&made.id, &renamed, false)
         .await
         .unwrap();
     assert_eq!((renamed.name.as_str(), renamed.active), ("Beginner", false));
+    assert_eq!(made.description.as_deref(), Some("For a start"));
+    assert_eq!(renamed.description, None, "it was taken off");
 }
 
 #[tokio::test]

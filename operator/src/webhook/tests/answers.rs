@@ -18,15 +18,19 @@ enum Owners {
     NotListed,
     Ada,
     Panic,
+    /// Ada, by her customer's id alone.
+    OnlyCustomer,
 }
 
 impl OwnerLookup for Owners {
-    fn by_stripe_id(&self, _id: &str) -> Option<Vec<Owner>> {
+    fn by_stripe_id(&self, id: &str) -> Option<Vec<Owner>> {
         match self {
             Self::Nobody => Some(Vec::new()),
             Self::NotListed => None,
             Self::Ada => Some(vec![ada()]),
             Self::Panic => panic!("a bug"),
+            Self::OnlyCustomer if id == "cus_ada" => Some(vec![ada()]),
+            Self::OnlyCustomer => Some(Vec::new()),
         }
     }
 
@@ -279,4 +283,55 @@ async fn each_event_leaves_one_audit_line_without_payload_or_secret() {
         ],
     );
     has(audit[2], &["outcome=\"bad_signature\""]);
+}
+
+fn thin(event_type: &str, id: &str) -> String {
+    let url = format!("/v1/invoices/{id}");
+    let thin = json!({
+        "id": "evt_thin", "object": "v2.core.event", "type": event_type, "livemode": false, "context": null,
+        "created": "2026-11-23T10:00:00.000Z",
+        "related_object": {"id": id, "type": "invoice", "url": url},
+    });
+    thin.to_string()
+}
+
+/// Asking Kubernetes, which is not there, shows that an owner was found.
+#[tokio::test]
+async fn a_thin_event_finds_its_owner_by_id_or_by_the_object_it_names() {
+    let by_id = receiver(Owners::Ada)
+        .signed(thin("v1.invoice.paid", "in_1"))
+        .await;
+    assert_eq!(problem(&by_id)["code"], "kubernetes_failed");
+    let by_object = receiver(Owners::OnlyCustomer)
+        .signed(thin("v1.invoice.paid", "in_ada"))
+        .await;
+    assert_eq!(problem(&by_object)["code"], "kubernetes_failed");
+    let nobody = receiver(Owners::OnlyCustomer)
+        .signed(thin("v1.invoice.paid", "in_1"))
+        .await;
+    assert_eq!(nobody, Answer::ok("unowned"));
+}
+
+/// CASE 33, the last part: what could not be found out is not acknowledged. A type that matters not is not asked about.
+#[tokio::test]
+async fn a_thin_event_whose_object_cannot_be_read_is_answered_503() {
+    let receiver = receiver(Owners::Nobody);
+    let answer = receiver.signed(thin("v1.invoice.paid", "in_away")).await;
+    assert_eq!(
+        (answer.status, &problem(&answer)["code"]),
+        (503, &json!("stripe_failed"))
+    );
+    let answer = receiver.signed(thin("v1.moon.landed", "in_away")).await;
+    assert_eq!(answer, Answer::ok("unowned"));
+}
+
+#[tokio::test]
+async fn events_of_several_endpoints_are_believed_each_by_its_own_secret() {
+    let receiver = receiver(Owners::Nobody);
+    for secret in [SECRET, OLD_SECRET] {
+        let body = customer_created();
+        let header = signature(secret, NOW, &body);
+        let answer = receiver.send(request(&header, body)).await;
+        assert_eq!(answer, Answer::ok("unowned"));
+    }
 }

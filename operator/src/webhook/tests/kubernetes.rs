@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::super::mark::{Marked, mark, patch};
 use super::*;
+use crate::events::{Marked, WatchedOwners, mark, patch};
 use crate::watches::{STRIPE_EVENT, Watched, Watches};
 
 const SETTINGS: &[(&str, &str)] = &[(SECRET_KEY, "sk_test_1"), (WEBHOOK_SECRET, SECRET)];
@@ -319,9 +319,10 @@ async fn what_stripe_delivers_over_the_network_reaches_the_resource() {
     };
     let webhook = Webhook::new(
         credentials,
+        Registered::default(),
         clock,
-        shop.namespace.client(),
-        owners,
+        Arc::new(Marker::new(shop.namespace.client(), owners)),
+        Objects,
         &Metrics::default(),
     );
     let server = tokio::spawn(async move { axum::serve(listener, router(webhook)).await });

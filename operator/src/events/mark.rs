@@ -1,6 +1,6 @@
 //! Puts the id of an event on a resource, as the annotation whose change wakes the controllers.
 
-use glyph_crds::{CreditPack, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier};
 use glyph_operator_core::billing::Owner;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -13,16 +13,18 @@ const FIELD_MANAGER: &str = "glyph-webhook";
 
 /// What became of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Marked {
-    /// Kubernetes holds it.
+pub enum Marked {
+    /// Kubernetes holds it, since now.
     Marked,
+    /// Kubernetes held it already.
+    Known,
     /// There is no such resource, or another one of that name.
     Foreign,
 }
 
 /// Makes `event` the last event of the resource that `owner` names by kind, name and UID. A resource that carries it
 /// already is not written to (CASE 21).
-pub(super) async fn mark(client: &Client, owner: &Owner, event: &str) -> kube::Result<Marked> {
+pub(crate) async fn mark(client: &Client, owner: &Owner, event: &str) -> kube::Result<Marked> {
     let Some(kind) = kind(&owner.kind) else {
         return Ok(Marked::Foreign);
     };
@@ -39,7 +41,7 @@ pub(super) async fn mark(client: &Client, owner: &Owner, event: &str) -> kube::R
         .get(STRIPE_EVENT)
         .is_some_and(|known| known == event)
     {
-        return Ok(Marked::Marked);
+        return Ok(Marked::Known);
     }
     match patch(&api, owner, event).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Marked::Foreign),
@@ -50,7 +52,7 @@ pub(super) async fn mark(client: &Client, owner: &Owner, event: &str) -> kube::R
 
 /// The write. It makes no resource that is not there, and the UID in it makes the API server refuse one that took the
 /// name in the meantime.
-pub(super) async fn patch(
+pub(crate) async fn patch(
     api: &Api<DynamicObject>,
     owner: &Owner,
     event: &str,
@@ -69,6 +71,7 @@ pub(super) async fn patch(
 fn kind(name: &str) -> Option<ApiResource> {
     match name {
         "CreditPack" => Some(ApiResource::erase::<CreditPack>(&())),
+        "CreditPurchase" => Some(ApiResource::erase::<CreditPurchase>(&())),
         "GlyphCustomer" => Some(ApiResource::erase::<GlyphCustomer>(&())),
         "Subscription" => Some(ApiResource::erase::<Subscription>(&())),
         "Tier" => Some(ApiResource::erase::<Tier>(&())),

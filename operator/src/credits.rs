@@ -1,0 +1,169 @@
+//! The checkpoint of credits: how many were used, as the counters in Redis say, told to the grants' controller, which
+//! writes it into their statuses; and every customer's balance, which is the sum of those statuses.
+//!
+//! A counter is a copy that Redis may lose; the status is the record. What was used since the last checkpoint is all
+//! that can be lost with it, and always in the customer's favour.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use glyph_runtime::credentials::Credentials;
+use glyph_usage::{Counters, RedisCounters};
+use kube::ResourceExt;
+use tokio::sync::broadcast;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::watches::{Stores, Wake, named, wake};
+use crate::world::World;
+
+mod balance;
+
+/// The setting that holds the URL of the counters.
+const REDIS_URL: &str = "REDIS_URL";
+/// How long Redis may take: nobody waits for it here.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Credits used, by UID of their grant. Clones share it.
+#[derive(Clone, Default)]
+pub struct UsedCredits(Arc<Mutex<HashMap<String, i64>>>);
+
+impl UsedCredits {
+    /// Credits used of a grant, if the counters were asked.
+    #[must_use]
+    pub fn used(&self, grant: &str) -> Option<i64> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(grant).copied()
+    }
+
+    fn tell(&self, grant: String, used: i64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(grant, used);
+    }
+}
+
+/// Checkpoints until the lead's `stopping`; after a change of the credentials, by the Redis that they name then.
+pub async fn keep<B, I>(world: Arc<World<B, I>>, wakes: &broadcast::Sender<Wake>) {
+    let work = async {
+        let mut changed = world.shared.credentials.changed();
+        let mut told = false;
+        loop {
+            let redis = counters(&world.shared.credentials, &mut told);
+            tokio::select! {
+                () = connected(redis.as_ref(), world.lead.stopping()) => {}
+                () = turns(&world, wakes, redis.as_ref()) => {}
+                _ = changed.changed() => {}
+            }
+        }
+    };
+    world.lead.stopping().run_until_cancelled(work).await;
+}
+
+/// The counters at `REDIS_URL`, if there is one. Its absence is said once.
+fn counters(credentials: &Credentials, told: &mut bool) -> Option<RedisCounters> {
+    let Ok(url) = credentials.get(REDIS_URL) else {
+        if !std::mem::replace(told, true) {
+            tracing::warn!(
+                "REDIS_URL is not given: what is used of credits is not written down, and lost with Redis"
+            );
+        }
+        return None;
+    };
+    RedisCounters::new(url.expose(), DEADLINE)
+        .inspect_err(|error| tracing::error!(%error, "the credential REDIS_URL cannot be used"))
+        .ok()
+}
+
+/// Never ends before `stop`.
+async fn connected(redis: Option<&RedisCounters>, stop: &CancellationToken) {
+    if let Some(redis) = redis
+        && let Err(error) = redis.keep_connected(stop.clone()).await
+    {
+        tracing::error!(%error, "credits are not checkpointed from this Redis");
+    }
+    stop.cancelled().await;
+}
+
+async fn turns<B, I>(
+    world: &World<B, I>,
+    wakes: &broadcast::Sender<Wake>,
+    redis: Option<&RedisCounters>,
+) {
+    let mut failing = false;
+    loop {
+        sleep(world.shared.checkpoint).await;
+        if let Some(redis) = redis {
+            match checkpoint(world, wakes, redis).await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "failed to read the credits used; trying again");
+                }
+                Err(_) => {}
+            }
+        }
+        balance::write(world).await;
+    }
+}
+
+/// Asks for every grant that can still be spent; wakes those of which more was used than their status says.
+async fn checkpoint<B, I>(
+    world: &World<B, I>,
+    wakes: &broadcast::Sender<Wake>,
+    counters: &impl Counters,
+) -> Result<(), glyph_usage::CountersError> {
+    let live = live(world);
+    let customers: Vec<&str> = live.keys().map(String::as_str).collect();
+    let used = counters.used_credits(&customers).await?;
+    for (grants, used) in live.values().zip(used) {
+        for LiveGrant { uid, known, wake } in grants {
+            if let Some(counted) = used.get(uid).copied().filter(|counted| counted > known) {
+                world.shared.credits.tell(uid.clone(), counted);
+                // Without a receiver nobody leads, and the next leader looks at everything.
+                let _ = wakes.send(wake.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A grant that can still be spent.
+struct LiveGrant {
+    uid: String,
+    known: i64,
+    wake: Wake,
+}
+
+/// Grants that can still be spent, by UID of their customer.
+fn live<B, I>(world: &World<B, I>) -> BTreeMap<String, Vec<LiveGrant>> {
+    let now = world.now();
+    let mut live = BTreeMap::<String, Vec<LiveGrant>>::new();
+    for grant in world.stores.grants.state() {
+        let Ok(grant) = &grant.0 else { continue };
+        let status = grant.status.clone().unwrap_or_default();
+        let expired = grant
+            .spec
+            .expires_at
+            .as_ref()
+            .is_some_and(|end| end.0 <= now);
+        if expired || status.used >= grant.spec.credits {
+            continue;
+        }
+        if let (Some(customer), Some(uid)) = (customer_uid(&world.stores, grant), grant.uid()) {
+            live.entry(customer).or_default().push(LiveGrant {
+                uid,
+                known: status.used,
+                wake: wake(grant),
+            });
+        }
+    }
+    live
+}
+
+fn customer_uid(stores: &Stores, grant: &glyph_crds::CreditGrant) -> Option<String> {
+    let namespace = grant.namespace().unwrap_or_default();
+    let customer: glyph_crds::GlyphCustomer =
+        named(stores, &namespace, &grant.spec.customer_ref.name)?;
+    customer.uid()
+}

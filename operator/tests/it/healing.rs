@@ -1,0 +1,117 @@
+//! What no webhook told is healed, and what is settled costs a new process nothing.
+
+use glyph_crds::{GlyphCustomer, Subscription, SubscriptionState, Tier};
+use glyph_harness::proxy::{Call, CallKind, Callee, Calls, Proxy};
+use glyph_harness::{Settings, poll_until};
+
+use crate::stage::{SOON, Stage};
+
+/// A customer who pays, and an operator that sweeps every second.
+async fn paid(stage: &Stage) -> (Subscription, Settings) {
+    stage.tiers().await;
+    stage.customer("ada").await;
+    stage.subscription("ada", "ada", "starter").await;
+    stage.pay("ada").await;
+    (stage.active("ada").await, swept(stage))
+}
+
+fn swept(stage: &Stage) -> Settings {
+    stage.settings().set("GLYPH_EVENT_SWEEP", "1")
+}
+
+fn id(subscription: Subscription) -> String {
+    subscription.status.unwrap().stripe_subscription_id.unwrap()
+}
+
+async fn canceled(stage: &Stage) {
+    let canceled = |s: &Subscription| {
+        (s.status.as_ref()?.state == Some(SubscriptionState::Canceled)).then_some(())
+    };
+    stage.until("ada", "its end", canceled).await;
+}
+
+/// Waits for so many sweeps that begin from now on.
+async fn sweeps(stage: &Stage, more: usize) {
+    let seen = || {
+        let requests = stage.stripe.control().requests();
+        requests
+            .iter()
+            .filter(|r| r.path.starts_with("/v1/events"))
+            .count()
+    };
+    let before = seen();
+    let done = async || (seen() > before + more).then_some(());
+    poll_until("sweeps", SOON, done).await.unwrap();
+}
+
+/// Waits until all three kinds say that they are settled.
+async fn settled(stage: &Stage) {
+    let what = "that it is settled";
+    let customer = |c: &GlyphCustomer| c.status.as_ref()?.settled_for.clone();
+    stage.until("ada", what, customer).await;
+    let subscription = |s: &Subscription| s.status.as_ref()?.settled_for.clone();
+    stage.until("ada", what, subscription).await;
+    let tier = |t: &Tier| t.status.as_ref()?.settled_for.clone();
+    stage.until("starter", what, tier).await;
+}
+
+#[tokio::test]
+async fn an_event_that_no_webhook_told_is_taken_from_stripes_list() {
+    let stage = Stage::without_webhooks("untold").await;
+    let _operator = stage.operator_with(swept(&stage)).await;
+    let (ada, _) = paid(&stage).await;
+    let path = format!("/v1/subscriptions/{}", id(ada));
+    stage.in_dashboard("DELETE", &path, "").await;
+    canceled(&stage).await;
+}
+
+/// No operator: the webhook goes nowhere, and Stripe's next try is minutes away.
+#[tokio::test]
+async fn what_happens_while_nobody_leads_is_noticed_by_the_next_leader() {
+    let stage = Stage::new("leaderless").await;
+    let operator = stage.operator_with(swept(&stage)).await;
+    let (ada, _) = paid(&stage).await;
+    settled(&stage).await;
+    sweeps(&stage, 3).await;
+    assert!(operator.stop());
+    let path = format!("/v1/subscriptions/{}", id(ada));
+    stage.in_dashboard("DELETE", &path, "").await;
+    operator.start_again().await.unwrap();
+    canceled(&stage).await;
+}
+
+#[tokio::test]
+async fn a_restart_over_a_settled_world_writes_nothing_and_asks_for_events_only() {
+    let stage = Stage::new("restart").await;
+    let calls = Calls::new();
+    let (_proxy, kubeconfig) = Proxy::kubernetes(&calls, stage.namespace.plane())
+        .await
+        .unwrap();
+    let settings = swept(&stage).set("KUBECONFIG", kubeconfig.to_string_lossy());
+    let operator = stage.operator_with(settings).await;
+    paid(&stage).await;
+    settled(&stage).await;
+    sweeps(&stage, 3).await;
+    assert!(operator.stop());
+    let before = calls.list().len();
+    stage.stripe.control().clear_requests();
+    operator.start_again().await.unwrap();
+    sweeps(&stage, 3).await;
+    let asked: Vec<String> = stage
+        .stripe
+        .control()
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .filter(|path| !path.starts_with("/v1/events"))
+        .collect();
+    assert_eq!(asked, Vec::<String>::new());
+    let is_write = |call: &Call| (call.callee, call.kind) == (Callee::Kubernetes, CallKind::Write);
+    let written: Vec<_> = calls
+        .list()
+        .into_iter()
+        .skip(before)
+        .filter(|call| is_write(call))
+        .collect();
+    assert!(written.is_empty(), "{written:#?}");
+}
