@@ -1,18 +1,29 @@
-//! The main job as something that can be run again and again: what is applied, what the customer does, when it
-//! is over, and what stands then.
+//! What is done to Glyph, as something that can be run again and again: what is applied, what the customer does,
+//! when it is over, and what stands then. A flow is a file below and a line in [`Flow`].
 
+mod cancel;
+mod credits;
+mod delete;
 mod end;
+mod main_job;
+mod price_change;
+mod shortest;
+mod upgrade;
 
 use std::fmt;
 
 use anyhow::{Result, bail};
-use glyph_crds::{ApiKey, GlyphCustomer, Subscription, SubscriptionState, Tier};
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use glyph_crds::{
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier,
+};
 use glyph_harness::poll_until;
 use serde_json::Value;
 
 use crate::world::{Kind, SOON, Stage};
-use crate::{checkout, resources};
 
+pub(crate) use end::timeless;
 pub use end::{End, difference};
 
 /// The names of all that is applied.
@@ -21,13 +32,62 @@ const SUBSCRIPTION: &str = "ada-starter";
 const KEY: &str = "ada-laptop";
 const TIER: &str = "starter";
 
-/// Which part of the main job.
+/// One flow.
+trait Steps: Sync {
+    /// What is played to its end before, and is no part of the flow.
+    fn before(&self) -> Option<Flow> {
+        None
+    }
+
+    /// What is there besides, made and settled before the flow begins.
+    fn prepare<'a>(&self, _: &'a Stage<'a>) -> LocalBoxFuture<'a, Result<()>> {
+        async { Ok(()) }.boxed_local()
+    }
+
+    /// Whether time is made to pass, so that a stage is needed on which it can.
+    fn passes_time(&self) -> bool {
+        false
+    }
+
+    /// Applies what the flow is about.
+    fn apply<'a>(&self, stage: &'a Stage<'a>) -> LocalBoxFuture<'a, Result<()>>;
+
+    /// What the customer, or time, does once there is something to do. True when it is done.
+    fn act<'a>(&self, _: &'a Stage<'a>) -> LocalBoxFuture<'a, Result<bool>> {
+        async { Ok(true) }.boxed_local()
+    }
+
+    /// Whether a resource, as `Kind/name` and JSON, has come to its end.
+    fn is_settled(&self, _name: &str, resource: &Value) -> bool {
+        is_settled(resource)
+    }
+
+    /// What is still waited for apart from that: a sentence.
+    fn missing<'a>(&self, _: &'a Stage<'a>) -> LocalBoxFuture<'a, Result<Option<String>>> {
+        async { Ok(None) }.boxed_local()
+    }
+
+    /// How many there are in the end of each kind of Stripe's objects, and of `cognito user`; of others, none.
+    fn counts(&self) -> &'static [(&'static str, usize)];
+}
+
+/// Which flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Flow {
     /// A customer on the free tier, and a key.
     Shortest,
     /// A tier with a price, a customer with a Cognito user, a subscription paid through checkout, and a key.
     Main,
+    /// Then a dearer tier.
+    Upgrade,
+    /// Then the end with the period, up to that end.
+    Cancel,
+    /// Then all of the customer's is deleted, in Stripe too.
+    Delete,
+    /// Then a credit pack is bought.
+    Credits,
+    /// Then another price for the tier.
+    PriceChange,
 }
 
 impl fmt::Display for Flow {
@@ -35,60 +95,66 @@ impl fmt::Display for Flow {
         f.write_str(match self {
             Self::Shortest => "shortest",
             Self::Main => "main",
+            Self::Upgrade => "upgrade",
+            Self::Cancel => "cancel",
+            Self::Credits => "credits",
+            Self::Delete => "delete",
+            Self::PriceChange => "price change",
         })
     }
 }
 
 impl Flow {
-    /// Creates the resources.
+    fn steps(self) -> &'static dyn Steps {
+        match self {
+            Self::Shortest => &shortest::Shortest,
+            Self::Main => &main_job::Main,
+            Self::Upgrade => &upgrade::Upgrade,
+            Self::Cancel => &cancel::Cancel,
+            Self::Credits => &credits::Credits,
+            Self::Delete => &delete::Delete,
+            Self::PriceChange => &price_change::PriceChange,
+        }
+    }
+
+    /// Whether something has to be there before, so that an operator must run already.
+    #[must_use]
+    pub fn has_before(self) -> bool {
+        self.steps().before().is_some()
+    }
+
+    /// Makes what has to be there before.
+    ///
+    /// # Errors
+    /// When that does not come to its end.
+    pub async fn prepare(self, stage: &Stage<'_>) -> Result<()> {
+        if let Some(before) = self.steps().before() {
+            before.apply(stage).await?;
+            before.play(stage).await?;
+        }
+        self.steps().prepare(stage).await
+    }
+
+    /// Whether the flow needs [`Stage::start_movable`].
+    #[must_use]
+    pub fn passes_time(self) -> bool {
+        self.steps().passes_time()
+    }
+
+    /// Creates or changes the resources.
     ///
     /// # Errors
     /// When the API server refuses one.
     pub async fn apply(self, stage: &Stage<'_>) -> Result<()> {
-        let email = stage.email(CUSTOMER);
-        match self {
-            Self::Shortest => {
-                stage
-                    .create(&resources::free_tier(resources::DEFAULT_TIER, Some(100)))
-                    .await?;
-                stage.create(&resources::customer(CUSTOMER, &email)).await?;
-            }
-            Self::Main => {
-                stage.create(&resources::paid_tier(TIER)).await?;
-                stage
-                    .create(&resources::customer_with_user(CUSTOMER, &email))
-                    .await?;
-                stage
-                    .create(&resources::subscription(SUBSCRIPTION, CUSTOMER, TIER))
-                    .await?;
-            }
-        }
-        stage
-            .create(&resources::api_key(KEY, CUSTOMER))
-            .await
-            .map(drop)
+        self.steps().apply(stage).await
     }
 
-    /// What the customer does when there is something to do: pays, once a link is there. True once paid.
+    /// What the customer does when there is something to do. True once it is done.
     ///
     /// # Errors
-    /// When the subscription cannot be read, or the page does not take the card.
+    /// When a resource cannot be read, or Stripe's page does not take the card.
     pub async fn act(self, stage: &Stage<'_>) -> Result<bool> {
-        if self == Self::Shortest {
-            return Ok(true);
-        }
-        let subscription = stage
-            .namespace
-            .api::<Subscription>()
-            .get(SUBSCRIPTION)
-            .await?;
-        let status = subscription.status.unwrap_or_default();
-        let Some(link) = status.checkout_url else {
-            return Ok(status.state == Some(SubscriptionState::Active));
-        };
-        checkout::pay(&link, checkout::CARD_THAT_PAYS)
-            .await
-            .map(|_| true)
+        self.steps().act(stage).await
     }
 
     /// Plays the customer, and waits until everything is settled.
@@ -99,16 +165,35 @@ impl Flow {
         let mut acted = false;
         let settled = poll_until("everything to be settled", SOON, async || {
             acted = acted || self.act(stage).await.ok()?;
-            let all = Self::resources(stage).await.ok()?;
-            (acted && all.iter().all(|(_, one)| is_settled(one))).then_some(())
+            let unsettled = self.unsettled(stage).await.ok()?;
+            (acted && unsettled.is_empty()).then_some(())
         });
         if let Err(error) = settled.await {
-            let mut all = Self::resources(stage).await?;
-            all.retain(|(_, one)| !is_settled(one));
-            let unsettled = serde_json::to_string_pretty(&all)?;
+            let unsettled = serde_json::to_string_pretty(&self.unsettled(stage).await?)?;
             bail!("{error}; the customer has acted: {acted}; not settled: {unsettled}");
         }
         Ok(())
+    }
+
+    /// What has not come to its end yet.
+    ///
+    /// # Errors
+    /// When the API server does not list the resources.
+    pub async fn unsettled(self, stage: &Stage<'_>) -> Result<Vec<(String, Value)>> {
+        let mut all = Self::resources(stage).await?;
+        all.retain(|(name, one)| !self.steps().is_settled(name, one));
+        if let Some(missing) = self.steps().missing(stage).await? {
+            all.push((missing, Value::Null));
+        }
+        Ok(all)
+    }
+
+    fn count(self, kind: &str) -> usize {
+        let counts = self.steps().counts().iter();
+        counts
+            .filter(|(counted, _)| *counted == kind)
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// Every resource, as `Kind/name` and JSON, in that order.
@@ -118,8 +203,11 @@ impl Flow {
     pub async fn resources(stage: &Stage<'_>) -> Result<Vec<(String, Value)>> {
         let mut all = Vec::new();
         list::<Tier>(stage, &mut all).await?;
+        list::<CreditPack>(stage, &mut all).await?;
         list::<GlyphCustomer>(stage, &mut all).await?;
         list::<Subscription>(stage, &mut all).await?;
+        list::<CreditPurchase>(stage, &mut all).await?;
+        list::<CreditGrant>(stage, &mut all).await?;
         list::<ApiKey>(stage, &mut all).await?;
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(all)
@@ -140,15 +228,18 @@ async fn list<K: Kind>(stage: &Stage<'_>, all: &mut Vec<(String, Value)>) -> Res
 /// True when a resource's status speaks of its newest spec, says that it is ready, and has nothing under way.
 #[must_use]
 pub fn is_settled(resource: &Value) -> bool {
-    let status = &resource["status"];
-    let conditions = status["conditions"]
+    let conditions = resource["status"]["conditions"]
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
     let ready = conditions
         .iter()
         .any(|one| one["type"] == "Ready" && one["status"] == "True");
-    ready
-        && status["intent"].is_null()
-        && status["observedGeneration"] == resource["metadata"]["generation"]
+    ready && is_answered(resource)
+}
+
+/// True when a resource's status speaks of its newest spec, and has nothing under way.
+fn is_answered(resource: &Value) -> bool {
+    let status = &resource["status"];
+    status["intent"].is_null() && status["observedGeneration"] == resource["metadata"]["generation"]
 }

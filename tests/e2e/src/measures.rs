@@ -1,8 +1,11 @@
 //! The measures: programs whose result is a figure. A new one is a module here and a line in [`Measure`].
 
+mod draw;
 mod exact;
 mod kill;
 mod latency;
+mod permutations;
+mod quiet;
 
 use clap::Subcommand;
 
@@ -11,6 +14,8 @@ use crate::report::Report;
 pub use exact::Exact;
 pub use kill::Kill;
 pub use latency::Latency;
+pub use permutations::Permutations;
+pub use quiet::Quiet;
 
 /// A measure, with its settings.
 #[derive(Debug, Subcommand)]
@@ -21,6 +26,10 @@ pub enum Measure {
     Latency(Latency),
     /// The operator killed at every one of its outgoing calls: the same end state, nothing twice, nothing left.
     Kill(Kill),
+    /// The events of a first purchase in every order, each one to three times: the same end, credits granted once.
+    Permutations(Permutations),
+    /// What a start with nothing to do costs, and the calls to Stripe after an outage: 1,000 customers, some 20 minutes.
+    Quiet(Quiet),
 }
 
 impl Measure {
@@ -33,6 +42,8 @@ impl Measure {
             Self::Exact(settings) => settings.take().await,
             Self::Latency(settings) => settings.take().await,
             Self::Kill(settings) => settings.take().await,
+            Self::Permutations(settings) => settings.take().await,
+            Self::Quiet(settings) => settings.take().await,
         }
     }
 }

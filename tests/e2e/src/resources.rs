@@ -2,9 +2,11 @@
 
 use glyph_crds::common::{DeletionPolicy, Interval, LocalRef, RecurringPrice};
 use glyph_crds::{
-    ApiKey, ApiKeySpec, CognitoRef, DriftPolicy, Environment, GlyphCustomer, GlyphCustomerSpec,
-    OverQuota, PaymentMethod, Quota, Rotation, Subscription, SubscriptionSpec, Tier, TierSpec,
+    ApiKey, ApiKeySpec, CognitoRef, CreditPack, CreditPurchase, DriftPolicy, Environment,
+    ExistingSubscribers, GlyphCustomer, GlyphCustomerSpec, OverQuota, PaymentMethod, Quota,
+    Rotation, Subscription, SubscriptionSpec, Tier, TierSpec, TrialPaymentMethod,
 };
+use serde_json::json;
 
 /// Long enough for every test to read the Secret.
 const REVEAL: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -44,13 +46,16 @@ pub fn paid_tier(name: &str) -> Tier {
 fn tier_spec(name: &str, quota: Option<u64>) -> TierSpec {
     TierSpec {
         display_name: format!("Tier {name}"),
+        description: None,
         price: None,
         contact_sales: false,
         stripe: None,
+        existing_subscribers: ExistingSubscribers::Keep,
         quota: quota.map(|requests| Quota { requests }),
         rate_limit: None,
         over_quota: OverQuota::Deny,
         trial_days: None,
+        trial_payment_method: TrialPaymentMethod::Required,
         grace: None,
         keys_before_payment: false,
         features: Vec::new(),
@@ -93,6 +98,7 @@ pub fn subscription(name: &str, customer: &str, tier: &str) -> Subscription {
             tier: tier.to_owned(),
             payment: PaymentMethod::Checkout,
             trial_days: None,
+            days_until_due: None,
             cancel_at_period_end: false,
             drift_policy: DriftPolicy::Accept,
         },
@@ -124,4 +130,23 @@ fn reference(name: &str) -> LocalRef {
     LocalRef {
         name: name.to_owned(),
     }
+}
+
+/// A pack of so many credits for $19.00.
+///
+/// # Errors
+/// When the kind has come to need more.
+pub fn credit_pack(name: &str, credits: i64) -> anyhow::Result<CreditPack> {
+    let price = json!({"currency": "usd", "amount": 1900});
+    let spec = json!({"displayName": format!("Pack {name}"), "credits": credits, "price": price});
+    Ok(CreditPack::new(name, serde_json::from_value(spec)?))
+}
+
+/// A purchase of one pack.
+///
+/// # Errors
+/// When the kind has come to need more.
+pub fn credit_purchase(name: &str, customer: &str, pack: &str) -> anyhow::Result<CreditPurchase> {
+    let spec = json!({"customerRef": reference(customer), "pack": pack});
+    Ok(CreditPurchase::new(name, serde_json::from_value(spec)?))
 }

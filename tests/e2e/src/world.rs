@@ -13,8 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use futures::future::try_join_all;
 use glyph_harness::net::Answer;
 use glyph_harness::{
-    ControlPlane, Envoy, EnvoyConfig, Program, Redis, Service, Settings, Upstream, poll_until,
-    workspace_root,
+    ControlPlane, Envoy, EnvoyConfig, Program, Redis, Service, Upstream, poll_until, workspace_root,
 };
 
 pub use secrets::Secrets;
@@ -36,6 +35,7 @@ mod envoy_ports {
 pub struct Wanted {
     gateways: usize,
     log: &'static str,
+    movable: bool,
 }
 
 impl Wanted {
@@ -45,6 +45,7 @@ impl Wanted {
         Self {
             gateways,
             log: "info",
+            movable: false,
         }
     }
 
@@ -58,6 +59,15 @@ impl Wanted {
     #[must_use]
     pub fn logging(self, log: &'static str) -> Self {
         Self { log, ..self }
+    }
+
+    /// With a clock that can be moved ([`Stage::pass_time`]): Stripe's, Redis' and the programs'.
+    #[must_use]
+    pub fn movable(self) -> Self {
+        Self {
+            movable: true,
+            ..self
+        }
     }
 }
 
@@ -91,12 +101,22 @@ impl<'a> World<'a> {
     /// When a part cannot be had or does not start.
     pub async fn start(plane: &'a ControlPlane, prefix: &str, wanted: Wanted) -> Result<Self> {
         let (stage, upstream, ()) = tokio::try_join!(
-            Stage::start(plane, prefix),
+            async {
+                if wanted.movable {
+                    Stage::start_movable(plane, prefix).await
+                } else {
+                    Stage::start(plane, prefix).await
+                }
+            },
             async { Ok(Upstream::start().await?) },
             async { Ok(glyph_harness::service::binaries().await?) },
         )?;
         let options = stage.secrets.redis_options();
-        let redis = Redis::start_with(&options.each_ref().map(String::as_str)).await?;
+        let options = options.each_ref().map(String::as_str);
+        let redis = match stage.clock() {
+            Some(clock) => Redis::start_by(clock, &options).await?,
+            None => Redis::start_with(&options).await?,
+        };
         let (operator, gateways) = tokio::try_join!(
             async {
                 Ok(Service::start(
@@ -163,7 +183,7 @@ impl Gateway {
     ) -> Result<Self> {
         let settings = stage
             .secrets
-            .sidecar(Settings::in_namespace(&stage.namespace), redis.port());
+            .sidecar(stage.program_settings(), redis.port());
         let settings = settings
             .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
             .set("GLYPH_LOG", log);

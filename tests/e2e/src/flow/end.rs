@@ -1,23 +1,25 @@
 //! What stands when a run is over, in Kubernetes, Stripe and Cognito: written so that two runs can be compared,
 //! and searched for what is there twice or should be gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use glyph_crds::api_key_format::Peppers;
+use glyph_stripe_sim::Control;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value, json};
 
 use super::{CUSTOMER, Flow, KEY};
 use crate::world::{KEY_FIELD, Stage};
 
-/// The kinds of Stripe's objects, and how many of each the main flow makes; the shortest makes the first only.
-const STRIPE: [(&str, usize); 5] = [
-    ("customer", 1),
-    ("product", 1),
-    ("price", 1),
-    ("checkout.session", 1),
-    ("subscription", 1),
+/// The kinds of Stripe's objects that are counted.
+const STRIPE: [&str; 6] = [
+    "customer",
+    "product",
+    "price",
+    "checkout.session",
+    "subscription",
+    "subscription_schedule",
 ];
 
 /// What stands in the end.
@@ -43,7 +45,11 @@ impl End {
         };
         let resources = Flow::resources(stage).await?;
         end.kubernetes(&resources);
-        end.secrets(stage, &resources).await?;
+        let grants = resources
+            .iter()
+            .filter(|(name, _)| name.starts_with("CreditGrant/"));
+        end.count("credit grants", flow.count("credit grant"), grants.count());
+        end.secrets(stage, flow, &resources).await?;
         end.stripe(stage, flow);
         end.cognito(stage, flow, &resources).await?;
         Ok(end)
@@ -70,6 +76,11 @@ impl End {
 
     fn kubernetes(&mut self, resources: &[(String, Value)]) {
         for (name, resource) in resources {
+            // A grant is named after what paid for it.
+            let name = match name.split_once('/') {
+                Some(("CreditGrant", _)) => "CreditGrant",
+                _ => name,
+            };
             let finalizers = &resource["metadata"]["finalizers"];
             self.line(&format!("{name} finalizers {finalizers}"));
             for line in serde_json::to_string_pretty(&timeless(&resource["status"]))
@@ -87,8 +98,14 @@ impl End {
         }
     }
 
-    /// One Secret, with the one key whose hash the ApiKey has.
-    async fn secrets(&mut self, stage: &Stage<'_>, resources: &[(String, Value)]) -> Result<()> {
+    /// One Secret, with the one key whose hash the ApiKey has; none without an ApiKey, or when months have
+    /// passed.
+    async fn secrets(
+        &mut self,
+        stage: &Stage<'_>,
+        flow: Flow,
+        resources: &[(String, Value)],
+    ) -> Result<()> {
         let secrets = stage
             .namespace
             .api::<Secret>()
@@ -101,6 +118,14 @@ impl End {
         {
             self.leaks
                 .push(format!("the Secret {:?} is nobody's", secret.metadata.name));
+        }
+        let wanted = resources
+            .iter()
+            .any(|(name, _)| name.starts_with("ApiKey/"));
+        // A key is shown for a while only.
+        if !wanted || flow.passes_time() {
+            self.count("Secrets", 0, secrets.len());
+            return Ok(());
         }
         let key = secrets
             .iter()
@@ -125,25 +150,36 @@ impl End {
 
     fn stripe(&mut self, stage: &Stage<'_>, flow: Flow) {
         let control = stage.stripe.control();
-        for (place, (kind, wanted)) in STRIPE.into_iter().enumerate() {
-            let wanted = if flow == Flow::Main || place == 0 {
-                wanted
-            } else {
-                0
-            };
+        for kind in STRIPE {
             let objects = control.objects(kind);
-            self.count(&format!("Stripe {kind}"), wanted, objects.len());
-            for object in &objects {
-                let open = kind == "checkout.session" && object["status"] == "open";
-                if open {
-                    self.leaks.push(format!(
-                        "a checkout session can still be paid: {}",
-                        object["id"]
-                    ));
-                }
-                self.line(&format!(
-                    "Stripe {kind}: status {}, active {}",
-                    object["status"], object["active"]
+            self.count(&format!("Stripe {kind}"), flow.count(kind), objects.len());
+            let mut lines: Vec<_> = objects.iter().map(|one| stripe_line(kind, one)).collect();
+            lines.sort();
+            lines.iter().for_each(|line| self.line(line));
+        }
+        for session in control.objects("checkout.session") {
+            if session["status"] == "open" {
+                self.leaks
+                    .push(format!("{} can still be paid", session["id"]));
+            }
+        }
+        self.once("subscription", "customer", control, |one| {
+            one["status"] != "canceled" && one["status"] != "incomplete_expired"
+        });
+        self.once("price", "product", control, |one| one["active"] == true);
+        self.once("subscription_schedule", "customer", control, |one| {
+            one["status"] == "active" || one["status"] == "not_started"
+        });
+    }
+
+    /// Of the objects of a kind that are in force, one at most belongs to each of what `field` names.
+    fn once(&mut self, kind: &str, field: &str, control: &Control, in_force: fn(&Value) -> bool) {
+        let mut seen = BTreeSet::new();
+        for object in control.objects(kind).iter().filter(|one| in_force(one)) {
+            if !seen.insert(object[field].to_string()) {
+                self.duplicates.push(format!(
+                    "{} is one more {kind} in force of {field} {}",
+                    object["id"], object[field]
                 ));
             }
         }
@@ -162,7 +198,7 @@ impl End {
         });
         let ours = stage.cognito.call("ListUsers", &filter).await?;
         let ours = ours["Users"].as_array().map_or(0, Vec::len);
-        self.count("Cognito users", usize::from(flow == Flow::Main), ours);
+        self.count("Cognito users", flow.count("cognito user"), ours);
         let statuses: BTreeMap<_, _> = resources
             .iter()
             .map(|(name, one)| (name.as_str(), &one["status"]))
@@ -183,8 +219,21 @@ impl End {
     }
 }
 
+/// What can be compared of an object of Stripe's.
+fn stripe_line(kind: &str, object: &Value) -> String {
+    let amount = match kind {
+        "price" => &object["unit_amount"],
+        "subscription" => &object["items"]["data"][0]["price"]["unit_amount"],
+        _ => &Value::Null,
+    };
+    format!(
+        "Stripe {kind}: status {}, active {}, amount {amount}, ends {}",
+        object["status"], object["active"], object["cancel_at_period_end"]
+    )
+}
+
 /// A status without what differs from run to run.
-fn timeless(value: &Value) -> Value {
+pub(crate) fn timeless(value: &Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
             fields
@@ -200,10 +249,12 @@ fn timeless(value: &Value) -> Value {
 fn timeless_field((name, value): (&String, &Value)) -> Option<(String, Value)> {
     // Ids, times, addresses and sentences that hold them: that they are there is all that can be compared.
     let varies = [
-        "Id", "At", "Sub", "Url", "Until", "start", "end", "prefix", "value", "message",
+        "Id", "At", "Sub", "Url", "Until", "start", "end", "prefix", "value", "message", "asOf",
+        "grant", "Event",
     ];
     let value = match value {
-        _ if name == "lastTransitionTime" => return None,
+        // What was seen last, as a digest of ids: no part of what stands.
+        _ if name == "lastTransitionTime" || name == "settledFor" => return None,
         Value::String(_) if varies.iter().any(|ending| name.ends_with(ending)) => "…".into(),
         value => timeless(value),
     };

@@ -7,10 +7,12 @@ mod run;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum as _;
 use futures::{StreamExt as _, stream};
 use glyph_harness::{ControlPlane, service};
 use serde_json::json;
 
+use super::draw::draw_seed;
 use crate::flow::{End, Flow, difference};
 use crate::report::{Report, Table};
 use crate::story::Story;
@@ -54,14 +56,14 @@ impl Kill {
     /// When the parts cannot be had, or a flow does not come to its end without any kill.
     pub async fn take(&self) -> Result<Report> {
         let mut story = Story::aside();
-        let seed = self.seed.map_or_else(point::draw_seed, Ok)?;
+        let seed = self.seed.map_or_else(draw_seed, Ok)?;
         story.tell(&format!(
             "seed {seed}: --seed {seed} draws the same calls again"
         ));
         service::binaries().await?;
         let plane = ControlPlane::shared().await?;
         let (mut tallies, mut broken) = (BTreeMap::new(), Vec::new());
-        for flow in [Flow::Shortest, Flow::Main] {
+        for flow in Flow::value_variants().iter().copied() {
             if self.flow.is_none_or(|only| only == flow) {
                 let tally = self
                     .take_flow(plane, flow, seed, &mut story, &mut broken)

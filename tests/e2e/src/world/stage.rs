@@ -1,16 +1,18 @@
 //! What the operator acts on: a namespace, Stripe, Cognito. The operator itself is not started here.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use glyph_crds::ApiKey;
 use glyph_harness::net::{free_port, loopback};
-use glyph_harness::{Cognito, ControlPlane, Namespace, Settings, poll_until};
+use glyph_harness::proxy::{Calls, Proxy};
+use glyph_harness::{Cognito, ControlPlane, MovedClock, Namespace, Settings, poll_until};
 use glyph_stripe_sim::{InitialWebhook, Options, StripeSim};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -54,6 +56,16 @@ pub struct Stage<'a> {
     /// What the programs are told to authenticate with.
     pub secrets: Secrets,
     operator: SocketAddr,
+    moved: Option<Moved>,
+}
+
+/// What a stage has on which time can pass.
+struct Moved {
+    clock: MovedClock,
+    /// The API server's clock stays: what is valid for a year to it must not end with the story's. So the
+    /// programs speak to it through a proxy, without certificates.
+    kubeconfig: PathBuf,
+    _proxy: Proxy,
 }
 
 impl<'a> Stage<'a> {
@@ -62,6 +74,28 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// When a part cannot be had or does not start.
     pub async fn start(plane: &'a ControlPlane, prefix: &str) -> Result<Self> {
+        Self::start_with(plane, prefix, None).await
+    }
+
+    /// A fresh one on which time can be made to pass, for Stripe and for Glyph's programs alike.
+    ///
+    /// # Errors
+    /// When a part cannot be had or does not start.
+    pub async fn start_movable(plane: &'a ControlPlane, prefix: &str) -> Result<Self> {
+        let (proxy, kubeconfig) = Proxy::kubernetes(&Calls::new(), plane).await?;
+        let moved = Moved {
+            clock: MovedClock::start().await?,
+            kubeconfig,
+            _proxy: proxy,
+        };
+        Self::start_with(plane, prefix, Some(moved)).await
+    }
+
+    async fn start_with(
+        plane: &'a ControlPlane,
+        prefix: &str,
+        moved: Option<Moved>,
+    ) -> Result<Self> {
         let (namespace, cognito) = tokio::try_join!(plane.namespace(prefix), cognito())?;
         let secrets = Secrets::of(namespace.name());
         let operator = loopback(free_port()?);
@@ -72,6 +106,7 @@ impl<'a> Stage<'a> {
         let options = Options {
             api_key: secrets.stripe_key.clone(),
             webhooks: vec![webhook],
+            signs_at_simulated_time: moved.is_some(),
             ..Options::default()
         };
         let stripe = StripeSim::start(options)
@@ -83,15 +118,44 @@ impl<'a> Stage<'a> {
             stripe,
             secrets,
             operator,
+            moved,
         })
+    }
+
+    /// Lets so many seconds pass: for the programs first, so that no webhook of Stripe's comes from their future.
+    ///
+    /// # Errors
+    /// When time cannot be made to pass on this stage.
+    pub fn pass_time(&self, seconds: i64) -> Result<()> {
+        let moved = self
+            .moved
+            .as_ref()
+            .context("on this stage no time can be made to pass")?;
+        moved.clock.advance(seconds)?;
+        self.stripe.control().advance(seconds);
+        Ok(())
+    }
+
+    /// The clock of this stage, if it can be moved.
+    pub(super) fn clock(&self) -> Option<&MovedClock> {
+        self.moved.as_ref().map(|moved| &moved.clock)
+    }
+
+    /// What both programs need here.
+    pub(super) fn program_settings(&self) -> Settings {
+        let settings = Settings::in_namespace(&self.namespace);
+        match &self.moved {
+            Some(moved) => settings
+                .clock(&moved.clock)
+                .set("KUBECONFIG", moved.kubeconfig.to_string_lossy()),
+            None => settings,
+        }
     }
 
     /// The operator's settings here.
     #[must_use]
     pub fn operator_settings(&self) -> Settings {
-        let settings = self
-            .secrets
-            .operator(Settings::in_namespace(&self.namespace), self.cognito);
+        let settings = self.secrets.operator(self.program_settings(), self.cognito);
         settings
             .set("STRIPE_API_BASE", self.stripe.base_url())
             .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
@@ -130,6 +194,18 @@ impl<'a> Stage<'a> {
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await;
         patched.with_context(|| format!("failed to patch {name}"))
+    }
+
+    /// Deletes a resource, and does not wait until it is gone.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn delete<K: Kind>(&self, name: &str) -> Result<()> {
+        let api = self.namespace.api::<K>();
+        let deleted = api.delete(name, &DeleteParams::default()).await;
+        deleted
+            .map(drop)
+            .with_context(|| format!("failed to delete {name}"))
     }
 
     /// Polls a resource until `look` finds something in it.

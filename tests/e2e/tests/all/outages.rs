@@ -10,10 +10,15 @@ use glyph_e2e::caller::said;
 use glyph_e2e::flow::Flow;
 use glyph_e2e::resources;
 use glyph_e2e::world::{SOON, Wanted, World};
-use glyph_harness::ControlPlane;
+use glyph_harness::{ControlPlane, poll_until};
 use glyph_stripe_sim::{Fault, FaultKind, When};
 
 use crate::support::{conforms_to_stripe, world};
+
+/// How long Stripe answers 500.
+const OUTAGE: Duration = Duration::from_secs(60);
+/// In what time everything is made and paid afterwards: the longest wait between two tries, and the work.
+const RECOVERED: Duration = Duration::from_secs(90);
 
 /// A customer with a key, and a gateway that knows it.
 async fn with_key(world: &World<'_>) -> Result<String> {
@@ -65,7 +70,8 @@ async fn thirty_seconds_without_the_api_server_stop_no_request_and_need_no_hand_
 
 /// CASE 7.
 #[tokio::test]
-async fn a_stripe_that_answers_500_is_a_condition_and_is_got_over_without_a_hand() -> Result<()> {
+async fn a_stripe_that_answers_500_for_a_minute_is_a_condition_and_is_got_over_without_a_hand()
+-> Result<()> {
     let world = world("stripe-500", Wanted::operator_only()).await?;
     let control = world.stripe.control();
     control.add_fault(Fault::new(FaultKind::ServerError { when: When::Before }));
@@ -85,9 +91,21 @@ async fn a_stripe_that_answers_500_is_a_condition_and_is_got_over_without_a_hand
             unavailable,
         )
         .await?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let begun = Instant::now();
+    let minute = async || (begun.elapsed() >= OUTAGE).then_some(());
+    poll_until("the outage to have lasted its minute", 2 * OUTAGE, minute).await?;
+    for kind in ["customer", "product", "price", "checkout.session"] {
+        assert_eq!(
+            control.objects(kind).len(),
+            0,
+            "{kind}, while every call was refused"
+        );
+    }
     control.clear_faults();
+    let over = Instant::now();
     Flow::Main.play(&world).await?;
+    let took = over.elapsed();
+    assert!(took < RECOVERED, "it took {took:?} to get over it");
     for kind in [
         "customer",
         "product",

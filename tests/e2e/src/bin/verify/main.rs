@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -65,6 +65,11 @@ const STEPS: [Step; 8] = [
         args: &["measure", "kill"],
         counts_tests: false,
     },
+    Step {
+        name: "measure permutations",
+        args: &["measure", "permutations", "--real", "40"],
+        counts_tests: false,
+    },
 ];
 
 /// How one step went.
@@ -80,13 +85,13 @@ async fn main() -> ExitCode {
     let mut outcomes = vec![get_parts().await];
     outcomes.extend(STEPS.iter().map(|step| timed(step.name, || step.run())));
     println!(
-        "\n{:<16} {:>7} {:>7} {:>8}",
+        "\n{:<20} {:>7} {:>7} {:>8}",
         "step", "passed", "failed", "seconds"
     );
     for outcome in &outcomes {
         let Tally { passed, failed } = outcome.tally;
         println!(
-            "{:<16} {passed:>7} {failed:>7} {:>8.1}",
+            "{:<20} {passed:>7} {failed:>7} {:>8.1}",
             outcome.name,
             outcome.took.as_secs_f32()
         );

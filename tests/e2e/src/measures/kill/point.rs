@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use anyhow::Result;
 use glyph_harness::proxy::Moment;
+
+use crate::measures::draw::Draw;
 
 /// A moment of a call.
 #[derive(Clone, Copy, Debug)]
@@ -35,32 +36,13 @@ impl fmt::Display for Point {
     }
 }
 
-/// A seed nobody chose.
-pub(super) fn draw_seed() -> Result<u64> {
-    Ok(u64::from(u32::from_ne_bytes(
-        glyph_runtime::random::bytes()?
-    )))
-}
-
 /// A tenth of `all`, rounded up, drawn from `seed`.
-pub(super) fn a_tenth(mut all: Vec<Point>, mut seed: u64) -> Vec<Point> {
+pub(super) fn a_tenth(mut all: Vec<Point>, seed: u64) -> Vec<Point> {
+    let mut draw = Draw::new(seed);
     let wanted = all.len().div_ceil(10);
-    let mut drawn = Vec::new();
-    while drawn.len() < wanted {
-        let left = u64::try_from(all.len()).unwrap_or(1);
-        let place = usize::try_from(splitmix(&mut seed) % left).unwrap_or_default();
-        drawn.push(all.swap_remove(place));
-    }
-    drawn
-}
-
-/// The next number of SplitMix64 (Steele, Lea and Flood, 2014).
-fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    (0..wanted)
+        .map(|_| all.swap_remove(draw.below(all.len())))
+        .collect()
 }
 
 #[cfg(test)]
