@@ -29,9 +29,9 @@ use settings::{KEY_PEPPERS, REDIS_URL};
 /// # Errors
 /// When a setting is missing or wrong, an address cannot be listened on, or a part fails for good.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    settings.logs.init()?;
+    settings.common.logs.init()?;
     let signal = signalled().context("failed to wait for signals")?;
-    let credentials = Credentials::load(&settings.credentials)?;
+    let credentials = Credentials::load(&settings.common.credentials)?;
     let peppers = Peppers::parse(credentials.get(KEY_PEPPERS)?.expose())?;
     let counters = ReloadingRedis::new(credentials.clone(), settings.redis_deadline())?;
     let client = watch::client().await?;
@@ -81,7 +81,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     tasks.spawn("checks", server::serve(checks, gate, stop.clone()));
     tasks.spawn("admin", admin.serve(admin_port, stop));
     tracing::info!(version = glyph_runtime::version(), checks = %settings.listen, "glyph-authz has started");
-    Ok(tasks.run(signal, settings.shutdown.drain()).await?)
+    Ok(tasks.run(signal, settings.common.shutdown.drain()).await?)
 }
 
 async fn listen(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

@@ -10,9 +10,7 @@ use glyph_authz_core::Policy;
 use glyph_authz_core::index::Scope;
 use glyph_authz_core::outage::WhenAway;
 use glyph_crds::Environment;
-use glyph_runtime::credentials::CredentialArgs;
-use glyph_runtime::logs::LogArgs;
-use glyph_runtime::shutdown::ShutdownArgs;
+use glyph_runtime::common::CommonArgs;
 
 /// Credential: the peppers that API keys are hashed under.
 pub const KEY_PEPPERS: &str = "GLYPH_KEY_PEPPERS";
@@ -26,23 +24,9 @@ pub const REDIS_URL: &str = "REDIS_URL";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "glyph-authz", version = glyph_runtime::version())]
 pub struct Settings {
-    /// Namespaces whose customers are let through, separated by commas. Empty: all.
-    #[arg(
-        long,
-        env = "GLYPH_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMESPACE"
-    )]
-    pub namespaces: Vec<String>,
-
-    /// Tier of customers without a Subscription, in their namespace.
-    #[arg(
-        long,
-        env = "GLYPH_DEFAULT_TIER",
-        default_value = "free",
-        value_name = "TIER"
-    )]
-    pub default_tier: String,
+    /// What the operator has too.
+    #[command(flatten)]
+    pub common: CommonArgs,
 
     /// Which keys are accepted: those that begin with glyph_sk_live_ or those that begin with glyph_sk_dev_.
     #[arg(
@@ -89,18 +73,6 @@ pub struct Settings {
         value_name = "ADDRESS:PORT"
     )]
     pub admin_listen: SocketAddr,
-
-    /// Where credentials are taken from.
-    #[command(flatten)]
-    pub credentials: CredentialArgs,
-
-    /// What is logged, and how.
-    #[command(flatten)]
-    pub logs: LogArgs,
-
-    /// How the process ends.
-    #[command(flatten)]
-    pub shutdown: ShutdownArgs,
 }
 
 /// As `GLYPH_ENVIRONMENT` says it.
@@ -121,7 +93,7 @@ impl Settings {
                 Gateway::Live => Environment::Live,
                 Gateway::Dev => Environment::Dev,
             },
-            default_tier: self.default_tier.clone(),
+            default_tier: self.common.default_tier.clone(),
             billing_url: self
                 .billing_url
                 .as_deref()
@@ -133,17 +105,8 @@ impl Settings {
     /// What each watch covers.
     #[must_use]
     pub fn scopes(&self) -> Vec<Scope> {
-        let named = self
-            .namespaces
-            .iter()
-            .map(|name| name.trim())
-            .filter(|name| !name.is_empty());
-        let scopes: Vec<Scope> = named.map(|name| Some(name.into())).collect();
-        if scopes.is_empty() {
-            vec![None]
-        } else {
-            scopes
-        }
+        let scopes = self.common.scopes().into_iter();
+        scopes.map(|scope| scope.map(Arc::from)).collect()
     }
 
     /// How long a check waits for Redis.
@@ -171,16 +134,6 @@ mod tests {
         assert!(
             !help.contains("--redis-url") && !help.contains("--key-peppers"),
             "{help}"
-        );
-    }
-
-    #[test]
-    fn no_namespace_means_all_and_blanks_are_none() {
-        assert_eq!(parsed(&[]).scopes(), [None]);
-        assert_eq!(parsed(&["--namespaces", ""]).scopes(), [None]);
-        assert_eq!(
-            parsed(&["--namespaces", "a, b,"]).scopes(),
-            [Some("a".into()), Some("b".into())]
         );
     }
 

@@ -50,9 +50,9 @@ struct Scope {
 /// # Errors
 /// A setting that cannot be used, a port that cannot be had, or a task that failed.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    settings.logs.init()?;
+    settings.common.logs.init()?;
     let signal = signalled().context("failed to catch signals")?;
-    let credentials = Credentials::load(&settings.credentials)?;
+    let credentials = Credentials::load(&settings.common.credentials)?;
     let client = Client::try_default()
         .await
         .context("failed to find a Kubernetes cluster")?;
@@ -77,7 +77,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         credentials: credentials.clone(),
         clock: clock.clone(),
         recorder: Recorder::new(client.clone(), reporter),
-        default_tier: settings.default_tier.clone(),
+        default_tier: settings.common.default_tier.clone(),
         urls: settings.urls(),
         resync: settings.resync(),
         credits: UsedCredits::default(),
@@ -125,7 +125,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             stop,
         )),
     );
-    tasks.run(signal, settings.shutdown.drain()).await?;
+    tasks.run(signal, settings.common.shutdown.drain()).await?;
     Ok(())
 }
 
@@ -158,7 +158,7 @@ fn register_endpoint(
 fn follow(settings: &Settings, client: &Client, admin: &Admin, tasks: &mut Tasks) -> Vec<Scope> {
     let mut scopes = Vec::new();
     let mut checks = Vec::new();
-    for namespace in settings.scopes() {
+    for namespace in settings.common.scopes() {
         let watches = Watches::default();
         scopes.push(Scope {
             namespace: namespace.clone(),

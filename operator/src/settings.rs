@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use glyph_operator_core::subscription::ReturnUrls;
-use glyph_runtime::credentials::CredentialArgs;
-use glyph_runtime::logs::LogArgs;
-use glyph_runtime::shutdown::ShutdownArgs;
+use glyph_runtime::common::CommonArgs;
 
 use crate::stripe::StripeArgs;
 
@@ -24,23 +22,9 @@ const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/names
 #[derive(Clone, Debug, Parser)]
 #[command(name = "glyph-operator", version = glyph_runtime::version())]
 pub struct Settings {
-    /// Namespaces to look after, separated by commas. Empty: all.
-    #[arg(
-        long,
-        env = "GLYPH_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMESPACE"
-    )]
-    pub namespaces: Vec<String>,
-
-    /// Tier of customers without a Subscription.
-    #[arg(
-        long,
-        env = "GLYPH_DEFAULT_TIER",
-        default_value = "free",
-        value_name = "TIER"
-    )]
-    pub default_tier: String,
+    /// What the sidecar has too.
+    #[command(flatten)]
+    pub common: CommonArgs,
 
     /// Address that Stripe's webhooks are received at.
     #[arg(
@@ -105,18 +89,6 @@ pub struct Settings {
     /// How Stripe is reached.
     #[command(flatten)]
     pub stripe: StripeArgs,
-
-    /// Where secrets come from.
-    #[command(flatten)]
-    pub credentials: CredentialArgs,
-
-    /// What is logged.
-    #[command(flatten)]
-    pub logs: LogArgs,
-
-    /// How the process ends.
-    #[command(flatten)]
-    pub shutdown: ShutdownArgs,
 }
 
 /// The lease by which replicas agree on who leads.
@@ -142,28 +114,10 @@ pub struct LeaseArgs {
 }
 
 impl Settings {
-    /// The namespaces to look after, or all as one.
-    #[must_use]
-    pub fn scopes(&self) -> Vec<Option<String>> {
-        let named = self
-            .namespaces
-            .iter()
-            .map(|n| n.trim())
-            .filter(|n| !n.is_empty());
-        let mut scopes: Vec<_> = named.map(|n| Some(n.to_owned())).collect();
-        scopes.sort();
-        scopes.dedup();
-        if scopes.is_empty() {
-            vec![None]
-        } else {
-            scopes
-        }
-    }
-
     /// Where the Lease is.
     #[must_use]
     pub fn lease_namespace(&self) -> String {
-        let first = || self.scopes().into_iter().next().flatten();
+        let first = || self.common.scopes().into_iter().next().flatten();
         let pod = || {
             let text = std::fs::read_to_string(POD_NAMESPACE).ok()?;
             Some(text.trim().to_owned()).filter(|name| !name.is_empty())
@@ -229,16 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn no_namespace_means_all_and_each_is_looked_after_once() {
-        let needed = [
+    fn the_lease_is_in_the_first_namespace() {
+        let settings = Settings::parse_from([
             "glyph-operator",
             "--checkout-success-url=https://shop.example/paid",
             "--checkout-cancel-url=https://shop.example/plans",
-        ];
-        let settings = |arguments: &[&str]| Settings::parse_from(needed.iter().chain(arguments));
-        assert_eq!(settings(&[]).scopes(), [None]);
-        let two = settings(&["--namespaces", "b, a,b,"]);
-        assert_eq!(two.scopes(), [Some("a".to_owned()), Some("b".to_owned())]);
-        assert_eq!(two.lease_namespace(), "a");
+            "--namespaces=b,a",
+        ]);
+        assert_eq!(settings.lease_namespace(), "a");
     }
 }

@@ -8,6 +8,9 @@ use crate::table::{
 
 const TIER: &str = "tier must be a resource name: lower-case letters, digits, '-' and '.', with a letter or digit at both ends";
 const NAME: &str = "name must be a resource name: lower-case letters, digits, '-' and '.', with a letter or digit at both ends";
+const DUE: &str = "daysUntilDue must be from 1 to 365";
+const DUE_ALONE: &str =
+    "daysUntilDue needs payment: Invoice beside it; set that, or remove daysUntilDue";
 const TRIAL: &str = "trialDays must be from 0 to 730; 0 means no trial";
 
 pub const MADE: &[Made] = &[
@@ -47,6 +50,26 @@ pub const MADE: &[Made] = &[
     (
         "{customerRef: {name: ada}, tier: starter, trialDays: 731}",
         refused("spec.trialDays", TRIAL),
+    ),
+    (
+        "{customerRef: {name: ada}, tier: starter, payment: Invoice, daysUntilDue: 1}",
+        ACCEPTED,
+    ),
+    (
+        "{customerRef: {name: ada}, tier: starter, payment: Invoice, daysUntilDue: 365}",
+        ACCEPTED,
+    ),
+    (
+        "{customerRef: {name: ada}, tier: starter, payment: Invoice, daysUntilDue: 0}",
+        refused("spec.daysUntilDue", DUE),
+    ),
+    (
+        "{customerRef: {name: ada}, tier: starter, payment: Invoice, daysUntilDue: 366}",
+        refused("spec.daysUntilDue", DUE),
+    ),
+    (
+        "{customerRef: {name: ada}, tier: starter, daysUntilDue: 14}",
+        refused("spec.daysUntilDue", DUE_ALONE),
     ),
 ];
 
