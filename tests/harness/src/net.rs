@@ -1,6 +1,9 @@
 //! Free ports, a plain HTTP client, and waiting for what will come: what every part and every test needs.
 
+use std::fs::File;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -9,6 +12,8 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
@@ -20,11 +25,20 @@ const FIRST_PORT: u16 = 15_000;
 const PORTS: u16 = 17_000;
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A port on 127.0.0.1 that nothing listens on; each is handed out once by a process.
+/// One byte for each port, locked by the process that handed it out for as long as it lives.
+static RESERVATIONS: LazyLock<io::Result<File>> = LazyLock::new(|| {
+    let path = std::env::temp_dir().join("glyph-ports.lock");
+    File::options().create(true).append(true).open(path)
+});
+
+/// A port on 127.0.0.1 that nothing listens on; each is handed out once, also among processes that run side by side.
 ///
 /// # Errors
-/// When none of the range is free.
+/// When none of the range is free, or the reservations cannot be kept.
 pub fn free_port() -> Result<u16> {
+    let reservations = RESERVATIONS
+        .as_ref()
+        .map_err(|error| Error::answer("open the reservations of ports", error))?;
     static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
     // Scattered, so that processes that begin together do not hand out the same ports.
     let offset = std::process::id().wrapping_mul(2_654_435_761) % u32::from(PORTS);
@@ -32,11 +46,23 @@ pub fn free_port() -> Result<u16> {
         let turn = u32::from(HANDED_OUT.fetch_add(1, Ordering::Relaxed) % PORTS);
         let step = u16::try_from((offset + turn) % u32::from(PORTS)).unwrap_or_default();
         let port = FIRST_PORT + step;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if reserve(reservations, port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
     }
     Err(Error::answer("find a free port", "all are taken"))
+}
+
+/// Locks a port's byte; false when another process holds it.
+fn reserve(reservations: &File, port: u16) -> bool {
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: port.into(),
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(reservations, FcntlArg::F_OFD_SETLK(&lock)).is_ok()
 }
 
 /// The loopback address with `port`.
