@@ -45,19 +45,18 @@ impl UsedCredits {
 
 /// Checkpoints until the lead's `stopping`; after a change of the credentials, by the Redis that they name then.
 pub async fn keep<B, I>(world: Arc<World<B, I>>, wakes: &broadcast::Sender<Wake>) {
-    let work = async {
-        let mut changed = world.shared.credentials.changed();
-        let mut told = false;
-        loop {
-            let redis = counters(&world.shared.credentials, &mut told);
-            tokio::select! {
-                () = connected(redis.as_ref(), world.lead.stopping()) => {}
-                () = turns(&world, wakes, redis.as_ref()) => {}
-                _ = changed.changed() => {}
-            }
+    let stopping = world.lead.stopping();
+    let mut changed = world.shared.credentials.changed();
+    let mut told = false;
+    // What follows the connection ends at once when all is to stop, so that has to be asked for each time.
+    while !stopping.is_cancelled() {
+        let redis = counters(&world.shared.credentials, &mut told);
+        tokio::select! {
+            () = connected(redis.as_ref(), stopping) => {}
+            () = turns(&world, wakes, redis.as_ref()) => {}
+            _ = changed.changed() => {}
         }
-    };
-    world.lead.stopping().run_until_cancelled(work).await;
+    }
 }
 
 /// The counters at `REDIS_URL`, if there is one. Its absence is said once.
@@ -75,7 +74,7 @@ fn counters(credentials: &Credentials, told: &mut bool) -> Option<RedisCounters>
         .ok()
 }
 
-/// Never ends before `stop`.
+/// Ends at `stop`, and not before.
 async fn connected(redis: Option<&RedisCounters>, stop: &CancellationToken) {
     if let Some(redis) = redis
         && let Err(error) = redis.keep_connected(stop.clone()).await
