@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 
-use crate::{Subscription, SubscriptionState, Tier};
+use crate::period::{Cycle, Period};
+use crate::{Subscription, SubscriptionState, SubscriptionStatus, Tier};
 
 /// What a customer's subscription comes to at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +13,8 @@ pub enum Standing {
     Subscribed {
         /// Name of the tier in force.
         tier: String,
-        /// Start of Stripe's current period, which the monthly allowance is anchored at.
-        anchor: Option<Timestamp>,
+        /// How Stripe bills it, which the months of allowance are cut from.
+        cycle: Option<Cycle>,
     },
     /// A renewal stayed unpaid past its grace: the tier's `degradeTo` holds, or payment is required.
     Lapsed {
@@ -64,28 +65,66 @@ fn enforced(state: SubscriptionState, in_grace: bool, deleting: bool) -> Service
 }
 
 impl Standing {
-    /// What `subscription` comes to at `now`, by the table [`ENFORCED`].
+    /// What `subscription` comes to at `now`, by the table [`ENFORCED`]. What Stripe is known to do at the period's end
+    /// (an end, another tier) holds from that instant on, whether or not the news of it has come.
     #[must_use]
     pub fn of(subscription: Option<&Subscription>, now: Timestamp) -> Self {
         let Some((subscription, status)) = subscription.and_then(|s| Some((s, s.status.as_ref()?)))
         else {
             return Self::Default;
         };
-        let Some((state, tier)) = status.state.zip(status.tier.clone()) else {
+        let Some((state, tier)) = status.state.zip(tier_at(status, now)) else {
             return Self::Default;
         };
+        if status.ends_at.as_ref().is_some_and(|end| end.0 <= now) {
+            return Self::Default;
+        }
         let until = status.grace_until.as_ref();
         let in_grace = until.is_some_and(|until| now < until.0);
         let deleting = subscription.metadata.deletion_timestamp.is_some();
         match enforced(state, in_grace, deleting) {
             Service::Full => Self::Subscribed {
                 tier,
-                anchor: status.current_period.as_ref().map(|p| p.start.0),
+                cycle: cycle(status),
             },
             Service::Lapsed => Self::Lapsed { tier },
             Service::None => Self::Default,
         }
     }
+}
+
+/// The tier billed, or the one that has taken over with the period's end.
+fn tier_at(status: &SubscriptionStatus, now: Timestamp) -> Option<String> {
+    let over = status
+        .current_period
+        .as_ref()
+        .is_some_and(|p| p.end.0 <= now);
+    let next = status.pending_tier.clone().filter(|_| over);
+    next.or_else(|| status.tier.clone())
+}
+
+fn cycle(status: &SubscriptionStatus) -> Option<Cycle> {
+    let period = status.current_period.as_ref()?;
+    let period = Period {
+        start: period.start.0,
+        end: period.end.0,
+    };
+    let anchor = status.billing_cycle_anchor.as_ref();
+    Some(Cycle {
+        period,
+        anchor: anchor.map_or(period.start, |anchor| anchor.0),
+    })
+}
+
+/// When a [`Standing`] changes by the passing of time alone.
+pub fn turning_points(status: &SubscriptionStatus) -> impl Iterator<Item = Timestamp> {
+    let period = status.current_period.as_ref();
+    let takes_over = period.filter(|_| status.pending_tier.is_some());
+    let grace = status.grace_until.as_ref();
+    [grace, status.ends_at.as_ref(), takes_over.map(|p| &p.end)]
+        .into_iter()
+        .flatten()
+        .map(|time| time.0)
 }
 
 /// Whether Stripe will never bring this subscription back.

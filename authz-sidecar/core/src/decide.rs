@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use glyph_crds::api_key_format::{Peppers, marker};
-use glyph_crds::period::{allowance_month, calendar_month};
+use glyph_crds::period::calendar_month;
 use glyph_crds::{Environment, OverQuota};
 use glyph_usage::{Decision, Grant, MAX_COUNT, Outcome, Period, Rate, Spend};
 use jiff::Timestamp;
@@ -209,8 +209,8 @@ fn service_of<'a>(customer: &ObjectName, basis: Basis<'a>) -> Result<Service<'a>
     let in_force = subscription.map_or(&InForce::Default, |subscription| {
         subscription.in_force(basis.now)
     });
-    let (name, anchor) = match in_force {
-        InForce::Subscribed { tier, anchor } => (tier.clone(), *anchor),
+    let (name, cycle) = match in_force {
+        InForce::Subscribed { tier, cycle } => (tier.clone(), *cycle),
         InForce::Default => (customer.sibling(&basis.policy.default_tier), None),
         InForce::Lapsed { tier } => {
             let degraded = basis
@@ -227,10 +227,7 @@ fn service_of<'a>(customer: &ObjectName, basis: Basis<'a>) -> Result<Service<'a>
             "the tier {name} of the customer {customer} does not exist"
         )));
     };
-    let month = match anchor {
-        Some(anchor) => allowance_month(anchor, basis.now),
-        None => calendar_month(basis.now),
-    };
+    let month = cycle.map_or_else(|| calendar_month(basis.now), |cycle| cycle.month(basis.now));
     let period = Period {
         start: month.start.as_second(),
         end: month.end.as_second(),

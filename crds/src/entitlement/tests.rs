@@ -27,6 +27,14 @@ fn subscription(name: &str, made: &str, status: Option<SubscriptionStatus>) -> S
     subscription
 }
 
+fn january() -> Cycle {
+    let (start, end) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+    Cycle {
+        period: Period { start, end },
+        anchor: start,
+    }
+}
+
 fn tier(name: &str, keys_before_payment: bool) -> Tier {
     let spec = json!({"displayName": name, "keysBeforePayment": keys_before_payment});
     Tier::new(name, serde_json::from_value(spec).unwrap())
@@ -37,7 +45,7 @@ fn every_state_of_stripe_comes_to_what_the_table_says() {
     let now = at("2026-01-20T00:00:00Z");
     let subscribed = Standing::Subscribed {
         tier: "starter".into(),
-        anchor: Some(at("2026-01-01T00:00:00Z")),
+        cycle: Some(january()),
     };
     let lapsed = Standing::Lapsed {
         tier: "starter".into(),
@@ -132,4 +140,32 @@ fn a_key_waits_for_the_first_payment_unless_the_tier_gives_it_unpaid() {
             tier: "gone".into()
         }
     );
+}
+
+/// Stripe and the operator may be away at that instant: what they had said counts.
+#[test]
+fn an_end_and_another_tier_come_with_the_period_also_before_their_news() {
+    let end = at("2026-02-01T00:00:00Z");
+    let before = at("2026-01-31T23:59:59Z");
+    let subscribed = |tier: &str| Standing::Subscribed {
+        tier: tier.to_owned(),
+        cycle: Some(january()),
+    };
+    let ends = SubscriptionStatus {
+        ends_at: Some(Time(end)),
+        ..status("active", None)
+    };
+    let changes = SubscriptionStatus {
+        pending_tier: Some("free-plus".into()),
+        ..status("active", None)
+    };
+    for (status, after) in [
+        (ends, Standing::Default),
+        (changes, subscribed("free-plus")),
+    ] {
+        assert_eq!(turning_points(&status).collect::<Vec<_>>(), [end]);
+        let one = subscription("a", "2026-01-01T00:00:00Z", Some(status));
+        assert_eq!(Standing::of(Some(&one), before), subscribed("starter"));
+        assert_eq!(Standing::of(Some(&one), end), after);
+    }
 }

@@ -115,7 +115,7 @@ pub struct GlyphCustomerStatus {
     /// The Cognito user's `sub`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cognito_sub: Option<String>,
-    /// Tier in force, for people to read; programs judge by [`crate::entitlement`].
+    /// Tier in force, for people to read (none while payment is required); programs judge by [`crate::entitlement`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
     /// Prepaid credits.

@@ -135,6 +135,12 @@ pub struct SubscriptionStatus {
     /// Stripe's current period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_period: Option<PeriodStatus>,
+    /// Stripe's billing cycle anchor: periods, and months of allowance, begin at its day and time of the month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_cycle_anchor: Option<Time>,
+    /// When Stripe will end the subscription, where that is settled (`cancelAtPeriodEnd`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Time>,
     /// Where the customer pays; gone once paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout_url: Option<String>,

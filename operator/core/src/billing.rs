@@ -337,6 +337,10 @@ pub struct StripeSubscription {
     pub period: Option<(Timestamp, Timestamp)>,
     /// Ends with the period.
     pub cancel_at_period_end: bool,
+    /// When it is to end.
+    pub cancel_at: Option<Timestamp>,
+    /// The instant whose day of the month its periods begin at.
+    pub billing_cycle_anchor: Option<Timestamp>,
     /// When Stripe made it; the oldest of several wins.
     pub created: Timestamp,
     /// Whose subscription it is, if ours.

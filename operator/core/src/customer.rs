@@ -73,8 +73,8 @@ pub struct Observed {
     pub customer: Billed,
     /// The deleted Stripe customer that a person wants another one instead of.
     pub recreate: Option<String>,
-    /// Tier in force by the subscription in charge, or the default.
-    pub tier: String,
+    /// Tier in force by the subscription in charge, or the default; none while payment is required.
+    pub tier: Option<String>,
     /// When the tier in force changes by the passing of time.
     pub tier_changes_in: Option<std::time::Duration>,
 }
@@ -289,7 +289,7 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<GlyphCustomer
         status.stripe_customer_id = Some(customer.id.clone());
         status.intent = None;
     }
-    status.tier = Some(tier.clone());
+    status.tier.clone_from(tier);
     let findings = match next {
         Next::Wait(blocker) => Findings::blocked(blocker),
         Next::Do(_) => Findings::blocked(&Blocker::wait(
@@ -311,7 +311,10 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<GlyphCustomer
 
 fn linked(suspended: bool, status: &GlyphCustomerStatus) -> String {
     let stripe = status.stripe_customer_id.as_deref().unwrap_or_default();
-    let tier = status.tier.as_deref().unwrap_or_default();
+    let tier = match &status.tier {
+        Some(tier) => format!("on tier {tier}"),
+        None => "on no tier until its invoice is paid".to_owned(),
+    };
     let user = match &status.cognito_sub {
         Some(sub) => format!(" and Cognito user {sub}"),
         None => String::new(),
@@ -321,7 +324,7 @@ fn linked(suspended: bool, status: &GlyphCustomerStatus) -> String {
     } else {
         ""
     };
-    format!("Stripe customer {stripe}{user}, on tier {tier}{suspended}")
+    format!("Stripe customer {stripe}{user}, {tier}{suspended}")
 }
 
 /// Which of two resources has a claim: the older; at the same age, the one with the smaller UID.

@@ -107,3 +107,18 @@ pub const THROTTLED: &str = "Throttled";
 pub const UNAVAILABLE: &str = "Unavailable";
 /// The API server refuses what the operator has to write: a missing permission, or a value it does not take.
 pub const KUBERNETES_REFUSED: &str = "KubernetesRefused";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn each_reason_is_explained_on_the_operators_page() {
+        let page = include_str!("../../../docs/operator.md");
+        let values = include_str!("reason.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const ")?.split('"').nth(1));
+        for reason in values {
+            let told = page.contains(&format!("`{reason}`"));
+            assert!(told, "docs/operator.md does not tell of {reason}");
+        }
+    }
+}

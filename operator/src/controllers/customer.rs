@@ -1,6 +1,6 @@
 //! `GlyphCustomer`: its Stripe customer and its Cognito user.
 
-use glyph_crds::entitlement::{Standing, in_charge};
+use glyph_crds::entitlement::{Standing, in_charge, turning_points};
 use glyph_crds::{CognitoRef, GlyphCustomer, GlyphCustomerStatus, Subscription, Tier};
 use glyph_operator_core::billing::{Customer, CustomerParams};
 use glyph_operator_core::customer::{
@@ -172,27 +172,28 @@ async fn observe_customer<B: Billing, I>(
     })
 }
 
-/// The tier in force for people to read, and when it changes by the passing of time.
-fn tier_in_force<B, I>(world: &World<B, I>, meta: &Meta) -> (String, Option<std::time::Duration>) {
+/// The tier in force for people to read (none while payment is required), and when it changes by the passing of time.
+fn tier_in_force<B, I>(
+    world: &World<B, I>,
+    meta: &Meta,
+) -> (Option<String>, Option<std::time::Duration>) {
     let Meta { now, owner, .. } = meta;
     let all = select(&world.stores, &owner.namespace, |s: &Subscription| {
         s.spec.customer_ref.name == owner.name
     });
     let first = in_charge(&all);
-    let status = first.and_then(|s| s.status.as_ref());
-    let grace = status
-        .and_then(|s| s.grace_until.as_ref())
-        .filter(|until| *now < until.0);
-    let changes_in = grace.and_then(|until| until.0.duration_since(*now).try_into().ok());
+    let turns = first.and_then(|s| s.status.as_ref()).map(turning_points);
+    let next = turns.into_iter().flatten().filter(|at| now < at).min();
+    let changes_in = next.and_then(|at| at.duration_since(*now).try_into().ok());
     let tier = match Standing::of(first, *now) {
-        Standing::Subscribed { tier, .. } => tier,
-        Standing::Default => world.shared.default_tier.clone(),
+        Standing::Subscribed { tier, .. } => Some(tier),
+        Standing::Default => Some(world.shared.default_tier.clone()),
         Standing::Lapsed { tier } => {
             let lapsed: Option<Tier> = named(&world.stores, &owner.namespace, &tier);
             let grace = lapsed.and_then(|tier| tier.spec.grace);
             grace
                 .and_then(|grace| grace.degrade_to)
-                .map_or(tier, |lower| lower.name)
+                .map(|lower| lower.name)
         }
     };
     (tier, changes_in)

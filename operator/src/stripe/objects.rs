@@ -240,6 +240,10 @@ pub(super) struct Subscription {
     items: Items,
     #[serde(default)]
     cancel_at_period_end: bool,
+    #[serde(default, with = "second::optional")]
+    cancel_at: Option<Timestamp>,
+    #[serde(default, with = "second::optional")]
+    billing_cycle_anchor: Option<Timestamp>,
     #[serde(default)]
     schedule: Option<Reference>,
     #[serde(default)]
@@ -324,6 +328,8 @@ impl From<Subscription> for billing::StripeSubscription {
             invoice_url: open_page(&wire.latest_invoice),
             period,
             cancel_at_period_end: wire.cancel_at_period_end,
+            cancel_at: wire.cancel_at,
+            billing_cycle_anchor: wire.billing_cycle_anchor,
             created: wire.created,
             owner: owner(&wire.metadata),
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use glyph_crds::api_key_format::{HASH_LENGTH, KeyHash};
 use glyph_crds::common::RateLimit;
-use glyph_crds::entitlement::{Seniority, Standing};
+use glyph_crds::entitlement::{Seniority, Standing, turning_points};
+use glyph_crds::period::Cycle;
 use glyph_crds::{
     ApiKey, CreditGrant, Environment, GlyphCustomer, HashedKey, OverQuota, Subscription, Tier,
 };
@@ -87,9 +88,8 @@ impl Entry for CustomerEntry {
 pub(crate) struct SubscriptionEntry {
     customer: ObjectName,
     pub(crate) seniority: Seniority,
-    /// What it comes to until the end of its grace, and from then on.
-    standing: [InForce; 2],
-    grace_until: Option<Timestamp>,
+    /// What it comes to, and from when on: in order of time, the first for ever before.
+    standing: Box<[(Timestamp, InForce)]>,
     pub(crate) checkout_url: Option<Arc<str>>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct SubscriptionEntry {
 pub(crate) enum InForce {
     Subscribed {
         tier: ObjectName,
-        anchor: Option<Timestamp>,
+        cycle: Option<Cycle>,
     },
     Lapsed {
         tier: ObjectName,
@@ -108,12 +108,9 @@ pub(crate) enum InForce {
 
 impl SubscriptionEntry {
     pub(crate) fn in_force(&self, now: Timestamp) -> &InForce {
-        let [during, after] = &self.standing;
-        if self.grace_until.is_some_and(|until| now < until) {
-            during
-        } else {
-            after
-        }
+        let mut begun = self.standing.iter().rev();
+        let last = begun.find(|(from, _)| *from <= now);
+        last.map_or(&InForce::Default, |(_, in_force)| in_force)
     }
 }
 
@@ -125,22 +122,25 @@ impl Entry for SubscriptionEntry {
     fn read(name: &ObjectName, subscription: Subscription) -> Result<Option<Self>, String> {
         let status = subscription.status.as_ref();
         let standing = |now| match Standing::of(Some(&subscription), now) {
-            Standing::Subscribed { tier, anchor } => InForce::Subscribed {
+            Standing::Subscribed { tier, cycle } => InForce::Subscribed {
                 tier: name.sibling(&tier),
-                anchor,
+                cycle,
             },
             Standing::Lapsed { tier } => InForce::Lapsed {
                 tier: name.sibling(&tier),
             },
             Standing::Default => InForce::Default,
         };
+        let mut turns: Vec<_> = status.into_iter().flat_map(turning_points).collect();
+        turns.push(Timestamp::MIN);
+        turns.sort_unstable();
         Ok(Some(Self {
             customer: name.sibling(&subscription.spec.customer_ref.name),
             seniority: Seniority::of(&subscription),
-            standing: [standing(Timestamp::MIN), standing(Timestamp::MAX)],
-            grace_until: status
-                .and_then(|status| status.grace_until.as_ref())
-                .map(|until| until.0),
+            standing: turns
+                .into_iter()
+                .map(|from| (from, standing(from)))
+                .collect(),
             checkout_url: status
                 .and_then(|s| s.checkout_url.as_deref().or(s.invoice_url.as_deref()))
                 .map(Into::into),

@@ -73,7 +73,7 @@ impl World {
             user,
             customer,
             recreate: None,
-            tier: "free".into(),
+            tier: Some("free".into()),
             tier_changes_in: None,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use glyph_crds::common::PeriodStatus;
-use glyph_crds::entitlement::is_final;
+use glyph_crds::entitlement::{is_final, turning_points};
 use glyph_crds::{SubscriptionSpec, SubscriptionState as State, SubscriptionStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -86,7 +86,9 @@ fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &Strip
         schedule: _,
         invoice_url,
         period,
-        cancel_at_period_end: _,
+        cancel_at_period_end,
+        cancel_at,
+        billing_cycle_anchor,
         created: _,
         owner: _,
     } = found;
@@ -106,6 +108,9 @@ fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &Strip
             end: Time(*end),
         });
     }
+    let with_period = period.filter(|_| *cancel_at_period_end).map(|(_, end)| end);
+    status.ends_at = cancel_at.or(with_period).map(Time);
+    status.billing_cycle_anchor = billing_cycle_anchor.map(Time);
     let billed = observed.billed.as_ref();
     if let Some(billed) = billed {
         status.tier = Some(billed.name.clone());
@@ -268,7 +273,8 @@ fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// An open checkout is looked at often, so that it is noticed without any webhook; a grace ends by itself.
+/// An open checkout is looked at often, so that it is noticed without any webhook; a grace, a tier, a subscription end by
+/// themselves.
 fn look_again(status: &SubscriptionStatus, now: Timestamp) -> Option<Duration> {
     let until = |at: &Time| Duration::try_from(at.0.duration_since(now)).unwrap_or(POLL.0);
     let (soonest, latest) = POLL;
@@ -288,10 +294,10 @@ fn look_again(status: &SubscriptionStatus, now: Timestamp) -> Option<Duration> {
         );
     }
     let waiting = matches!(status.state, Some(State::Incomplete)) || status.intent.is_some();
-    let grace = status
-        .grace_until
-        .as_ref()
-        .filter(|at| now < at.0)
-        .map(until);
-    if waiting { Some(10 * soonest) } else { grace }
+    let turns = turning_points(status).filter(|at| now < *at).min();
+    if waiting {
+        Some(10 * soonest)
+    } else {
+        turns.map(|at| until(&Time(at)))
+    }
 }

@@ -212,6 +212,8 @@ impl World {
             invoice_url: None,
             period: Some((self.now, self.now + SignedDuration::from_hours(720))),
             cancel_at_period_end: false,
+            cancel_at: None,
+            billing_cycle_anchor: Some(self.now),
             created: self.now,
             owner: Some(owner()),
         });

@@ -27,9 +27,10 @@ fn a_second_and_a_clock_five_seconds_off_around_a_months_edge_choose_the_month_a
     check_edges(&world, &edges, month_at);
 
     // Anchored on a 31st, in a yearly period: the last day of shorter months, and the 31st again.
-    let period = json!({"start": "2026-10-31T10:00:00Z", "end": "2027-10-31T10:00:00Z"});
-    let active = json!({"state": "active", "tier": "starter", "currentPeriod": period});
-    world.apply(Kind::Subscription, subscription("s", "ada", active));
+    world.apply(
+        Kind::Subscription,
+        renewed("2026-10-31T10:00:00Z", "2027-10-31T10:00:00Z"),
+    );
     let anchored = [
         ("2026-10-31", "2026-11-30", "2026-12-31"),
         ("2026-11-30", "2026-12-31", "2027-01-31"),
@@ -40,6 +41,76 @@ fn a_second_and_a_clock_five_seconds_off_around_a_months_edge_choose_the_month_a
     ];
     let edges = anchored.map(|edge| <[&str; 3]>::from(edge).map(|day| format!("{day}T10:00:00Z")));
     check_edges(&world, &edges, month_at);
+
+    // Paid by the month, and just renewed in a short one: the 31st again, and no other month before it.
+    world.apply(
+        Kind::Subscription,
+        renewed("2027-02-28T10:00:00Z", "2027-03-31T10:00:00Z"),
+    );
+    let edges = [("2027-02-28", "2027-03-31", "2027-04-30")]
+        .map(|edge| <[&str; 3]>::from(edge).map(|day| format!("{day}T10:00:00Z")));
+    check_edges(&world, &edges, month_at);
+}
+
+/// A subscription of ada's in this period, anchored on the 31st of October.
+fn renewed(start: &str, end: &str) -> kube::core::DynamicObject {
+    let active = json!({
+        "state": "active", "tier": "starter", "currentPeriod": {"start": start, "end": end},
+        "billingCycleAnchor": "2026-10-31T10:00:00Z",
+    });
+    subscription("s", "ada", active)
+}
+
+/// What Stripe had said of the period's end holds from that instant on, while Stripe and the operator are away.
+#[test]
+fn quota_tier_and_end_change_over_with_the_period_though_no_news_comes() {
+    let mut world = World::usual();
+    world.apply(
+        Kind::Tier,
+        tier("free", json!({"quota": {"requests": 100}})),
+    );
+    world.apply(
+        Kind::Tier,
+        tier("starter", json!({"quota": {"requests": 500}})),
+    );
+    world.apply(
+        Kind::Tier,
+        tier("larger", json!({"quota": {"requests": 9000}})),
+    );
+    let period = json!({"start": "2026-10-10T10:00:00Z", "end": "2026-11-10T10:00:00Z"});
+    let quota_at = |world: &World, time: &str| {
+        let basis = Basis {
+            now: at(time),
+            ..world.basis()
+        };
+        let admission = authorize(&request(), basis).ok().unwrap();
+        let spend = admission.spend();
+        let start = Timestamp::from_second(spend.period.start).unwrap();
+        (spend.limit, start.strftime("%m-%d").to_string())
+    };
+    let renews = (Some(9000), "11-10".to_owned());
+    for (more, after) in [
+        (json!({}), renews),
+        (
+            json!({"pendingTier": "starter"}),
+            (Some(500), "11-10".to_owned()),
+        ),
+        (
+            json!({"endsAt": "2026-11-10T10:00:00Z"}),
+            (Some(100), "11-01".to_owned()),
+        ),
+    ] {
+        let mut status = json!({"state": "active", "tier": "larger", "currentPeriod": period,
+            "billingCycleAnchor": "2026-08-10T10:00:00Z"});
+        status
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        world.apply(Kind::Subscription, subscription("s", "ada", status));
+        let before = (Some(9000), "10-10".to_owned());
+        assert_eq!(quota_at(&world, "2026-11-10T09:59:59Z"), before, "{more}");
+        assert_eq!(quota_at(&world, "2026-11-10T10:00:00Z"), after, "{more}");
+    }
 }
 
 /// Of `[before, edge, after]`: up to a moment before the edge it is the month before, from the edge on the one after.

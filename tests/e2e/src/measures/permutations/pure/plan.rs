@@ -141,6 +141,8 @@ fn subscription_after(after: usize, meta: &Meta) -> Vec<StripeSubscription> {
         item: Some("si_1".to_owned()),
         period: Some((NOW, NOW + SignedDuration::from_hours(30 * 24))),
         cancel_at_period_end: false,
+        cancel_at: None,
+        billing_cycle_anchor: Some(NOW),
         created: NOW,
         owner: Some(meta.owner.clone()),
     }]
