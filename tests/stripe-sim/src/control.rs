@@ -14,7 +14,7 @@ use crate::faults::Fault;
 use crate::journal::RecordedRequest;
 use crate::objects::cards;
 use crate::objects::checkout_sessions::{self, Means, Paid};
-use crate::objects::{disputes, payment_intents, refunds};
+use crate::objects::{disputes, payment_intents, refunds, test_clocks};
 use crate::options::Options;
 use crate::server::{Shared, router};
 use crate::webhooks::{self, DeliveryRecord, WebhookMode};
@@ -208,7 +208,7 @@ impl Control {
     /// Pays a checkout session as its page would, with a test card's number.
     pub fn pay(&self, session: &str, card_number: &str, email: Option<&str>) -> Payment {
         let card = cards::by_number(card_number).ok_or_else(unknown_card);
-        self.on_page(|world| {
+        self.on_page(session, |world| {
             card.and_then(|card| checkout_sessions::pay(world, session, Means::Card(card), email))
         })
     }
@@ -216,13 +216,17 @@ impl Control {
     /// Pays a checkout session from a bank account: it completes unpaid, and the bank speaks later (after four days of the
     /// simulator's clock, or by `conclude_debit`). `fails`: the bank will say no.
     pub fn pay_by_bank(&self, session: &str, email: Option<&str>, fails: bool) -> Payment {
-        self.on_page(|world| checkout_sessions::pay(world, session, Means::Bank { fails }, email))
+        self.on_page(session, |world| {
+            checkout_sessions::pay(world, session, Means::Bank { fails }, email)
+        })
     }
 
     /// Completes a checkout session that asks for nothing: a trial, or a free price, with `payment_method_collection`
     /// `if_required`.
     pub fn complete_without_card(&self, session: &str, email: Option<&str>) -> Payment {
-        self.on_page(|world| checkout_sessions::pay(world, session, Means::Nothing, email))
+        self.on_page(session, |world| {
+            checkout_sessions::pay(world, session, Means::Nothing, email)
+        })
     }
 
     /// The bank's word on the debit of a checkout session or payment intent; false when none is under way.
@@ -277,15 +281,18 @@ impl Control {
 
     /// Answers the confirmation page of a checkout session.
     pub fn confirm(&self, session: &str, agreed: bool) -> Payment {
-        self.on_page(|world| checkout_sessions::answer_confirmation(world, session, agreed))
+        self.on_page(session, |world| {
+            checkout_sessions::answer_confirmation(world, session, agreed)
+        })
     }
 
-    /// Does what a person on a page asks for.
+    /// Does what a person on the page of the object with this id asks for.
     pub(crate) fn on_page(
         &self,
+        id: &str,
         act: impl FnOnce(&mut World) -> Result<Paid, ApiError>,
     ) -> Payment {
-        match self.act(act) {
+        match self.act(|world| test_clocks::by_clock_of(world, &[id], act)) {
             Ok(Paid::Done(url)) => Payment::Done(url),
             Ok(Paid::MustConfirm) => Payment::MustConfirm,
             Err(error) => Payment::Refused(error.message().to_owned()),

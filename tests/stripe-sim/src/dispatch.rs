@@ -16,7 +16,7 @@ use crate::faults::{FaultKind, Strike, When};
 use crate::form;
 use crate::idempotency::Fingerprint;
 use crate::journal::RecordedRequest;
-use crate::objects::{Call, Route, find_route};
+use crate::objects::{Call, Route, find_route, test_clocks};
 use crate::params::{self, EXPAND};
 use crate::server::Shared;
 use crate::world::{API_VERSION, Cause, World};
@@ -194,7 +194,7 @@ pub(crate) fn by_hand(
         ApiError::invalid(format!("Unrecognized request URL ({method}: {path})."))
     })?;
     let params = params::read(route.params, &form::tree(&form::pairs(body))?)?;
-    (route.run)(world, &Call { args, params }).map(|object| visible(&object))
+    test_clocks::run(world, route, &Call { args, params }).map(|object| visible(&object))
 }
 
 /// Runs the handler, unless a fault strikes before it; then lets a fault after it take the answer's place.
@@ -213,7 +213,7 @@ fn execute(world: &mut World, incoming: &Incoming, request_id: &str, admitted: A
     let answer = match strike.failure {
         Some(FaultKind::ServerError { when: When::Before }) => server_error(),
         failure => {
-            let done = (route.run)(world, &call).and_then(|object| {
+            let done = test_clocks::run(world, route, &call).and_then(|object| {
                 let mut answer = visible(&object);
                 expand(world, &mut answer, call.items("expand"))?;
                 Ok(answer)

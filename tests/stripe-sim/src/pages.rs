@@ -166,7 +166,7 @@ async fn confirm_intent(
         .store
         .find("payment_intent", &id)
         .and_then(|intent| intent["_return_url"].as_str().map(str::to_owned));
-    let payment = Control { shared }.on_page(|world| {
+    let payment = Control { shared }.on_page(&id, |world| {
         let verdict = payment_intents::answer_confirmation(world, &id, form.answer == "complete")?;
         outcome(verdict, return_url.unwrap_or_default())
     });
@@ -215,7 +215,7 @@ async fn pay_invoice(
     Form(form): Form<CardForm>,
 ) -> Response {
     let mut intent = String::new();
-    let payment = Control { shared }.on_page(|world| {
+    let payment = Control { shared }.on_page(&id, |world| {
         let invoice = world.get("invoice", &id)?.clone();
         let card = cards::by_number(&form.card_number)
             .ok_or_else(|| ApiError::invalid("Your card number is incorrect."))?;

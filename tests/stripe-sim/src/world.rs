@@ -1,7 +1,10 @@
 //! The whole state of the simulated account, behind one mutex (held by `server`).
 //!
 //! Everything here is synchronous: no socket, no task. `now` is the simulated second in which a step happens; when the
-//! clock has jumped, what fell due on the way is done first, each thing at its own time.
+//! clock has jumped, what fell due on the way is done first, each thing at its own time. A step about objects on a test clock
+//! happens at that clock's second (`at`).
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +15,7 @@ use crate::faults::Faults;
 use crate::idempotency::Idempotency;
 use crate::ids::Ids;
 use crate::journal::Journal;
-use crate::objects::{self, RESOURCES};
+use crate::objects::{self, RESOURCES, test_clocks};
 use crate::options::Options;
 use crate::search::SearchIndex;
 use crate::store::Store;
@@ -50,6 +53,10 @@ pub(crate) struct World {
     pub(crate) ids: Ids,
     pub(crate) store: Store,
     pub(crate) timers: Timers,
+    /// The same for what lives by each test clock.
+    pub(crate) clocked: BTreeMap<String, Timers>,
+    /// The account's second, while a step happens at a test clock's.
+    outside: Option<i64>,
     pub(crate) search: SearchIndex,
     pub(crate) outbox: Outbox,
     pub(crate) idempotency: Idempotency,
@@ -73,6 +80,8 @@ impl World {
             ids: Ids::new(seed),
             store: Store::default(),
             timers: Timers::default(),
+            clocked: BTreeMap::new(),
+            outside: None,
             search: SearchIndex::new(options.search_lag_seconds),
             outbox: Outbox::default(),
             idempotency: Idempotency::default(),
@@ -100,6 +109,7 @@ impl World {
             .collect();
         self.store = Store::default();
         self.timers = Timers::default();
+        self.clocked = BTreeMap::new();
         self.search = SearchIndex::new(self.search.lag_seconds);
         self.outbox = Outbox::default();
         self.idempotency = Idempotency::default();
@@ -130,12 +140,46 @@ impl World {
         let cause = std::mem::take(&mut self.cause);
         while let Some((at, resource, id)) = self.timers.first(target) {
             self.now = at;
-            if let Some(timer) = &RESOURCES[resource].timer {
-                (timer.fire)(self, &id);
-            }
+            self.fire(resource, &id);
         }
         self.now = target;
+        let clocks: Vec<String> = self.clocked.keys().cloned().collect();
+        for clock in clocks {
+            let frozen = self.get(test_clocks::KIND, &clock);
+            if let Ok(frozen) = frozen.map(|clock| clock.int("frozen_time")) {
+                self.catch_up_with(&clock, frozen);
+            }
+        }
         self.cause = cause;
+    }
+
+    /// Does everything that has fallen due by a test clock, in order of time.
+    pub(crate) fn catch_up_with(&mut self, clock: &str, until: i64) {
+        let next = |world: &Self| world.clocked.get(clock)?.first(until);
+        while let Some((at, resource, id)) = next(self) {
+            self.at(at, |world| world.fire(resource, &id));
+        }
+    }
+
+    fn fire(&mut self, resource: usize, id: &str) {
+        if let Some(timer) = &RESOURCES[resource].timer {
+            (timer.fire)(self, id);
+        }
+    }
+
+    /// Does something at a test clock's second.
+    pub(crate) fn at<T>(&mut self, second: i64, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = (self.now, self.outside);
+        self.outside = Some(self.account_now());
+        self.now = second;
+        let done = act(self);
+        (self.now, self.outside) = before;
+        done
+    }
+
+    /// The account's second in which this step happens, also when it happens at a test clock's.
+    pub(crate) fn account_now(&self) -> i64 {
+        self.outside.unwrap_or(self.now)
     }
 
     /// A new object's id.
@@ -144,7 +188,8 @@ impl World {
     }
 
     /// Stores a new object and, where one is due, tells of it by an event.
-    pub(crate) fn create(&mut self, object: Value, event: Option<&str>) -> Value {
+    pub(crate) fn create(&mut self, mut object: Value, event: Option<&str>) -> Value {
+        test_clocks::stamp(self, &mut object);
         self.put(object.clone());
         if let Some(event) = event {
             self.emit(event, &object, None);
@@ -172,14 +217,17 @@ impl World {
     }
 
     fn put(&mut self, object: Value) {
-        self.search.note(self.now, &object);
+        self.search.note(self.account_now(), &object);
         let kind = object.text("object");
         let resource = RESOURCES.iter().position(|resource| resource.kind == kind);
         if let Some((at, timer)) =
             resource.and_then(|at| RESOURCES[at].timer.as_ref().map(|timer| (at, timer)))
         {
-            self.timers
-                .note(at, object.text("id"), (timer.due)(&object));
+            let timers = match object[test_clocks::FIELD].as_str() {
+                Some(clock) => self.clocked.entry(clock.to_owned()).or_default(),
+                None => &mut self.timers,
+            };
+            timers.note(at, object.text("id"), (timer.due)(&object));
         }
         self.store.put(object);
     }
@@ -197,12 +245,12 @@ impl World {
         }
         let endpoints = objects::webhook_endpoints::listening_to(self, kind);
         let event = json!({
-            "id": self.new_id("evt_", 24), "object": "event", "api_version": API_VERSION, "created": self.now,
+            "id": self.new_id("evt_", 24), "object": "event", "api_version": API_VERSION, "created": self.account_now(),
             "data": data, "livemode": self.livemode(), "pending_webhooks": endpoints.len(), "type": kind,
             "request": { "id": self.cause.request_id, "idempotency_key": self.cause.idempotency_key },
         });
         for endpoint in endpoints {
-            self.outbox.queue(&event, &endpoint, self.now);
+            self.outbox.queue(&event, &endpoint, self.account_now());
         }
         self.store.put(event.clone());
         objects::thin_events::announce(self, &event);
@@ -237,6 +285,7 @@ impl World {
 fn noun(kind: &str) -> &str {
     match kind {
         "payment_method" => "PaymentMethod",
+        test_clocks::KIND => "test clock",
         other => other,
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::common::{self, ADDRESS_FIELDS, equal, fill, filled_object, merge_metadata};
-use super::{Call, Expandable, Resource, Route, payment_methods, subscriptions};
+use super::{Call, Expandable, Resource, Route, payment_methods, subscriptions, test_clocks};
 use crate::doc::{Doc, from_template, visible, whole_list};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, Param, opt};
@@ -28,6 +28,8 @@ const FIELDS: &[Param] = &[
     opt("tax_exempt", Kind::Enum(&["exempt", "none", "reverse"])),
 ];
 
+const ON_CLOCK: &[Param] = &[opt("test_clock", Kind::Str)];
+
 const URL: &str = "/v1/customers";
 
 pub(crate) const RESOURCE: Resource = Resource {
@@ -36,13 +38,13 @@ pub(crate) const RESOURCE: Resource = Resource {
         Route {
             method: "POST",
             path: URL,
-            params: &[FIELDS, &[opt("payment_method", Kind::Str)]],
+            params: &[FIELDS, ON_CLOCK, &[opt("payment_method", Kind::Str)]],
             run: create,
         },
         Route {
             method: "GET",
             path: URL,
-            params: &[PAGE, CREATED, &[opt("email", Kind::Str)]],
+            params: &[PAGE, CREATED, ON_CLOCK, &[opt("email", Kind::Str)]],
             run: list,
         },
         Route {
@@ -79,16 +81,21 @@ pub(crate) const RESOURCE: Resource = Resource {
     expandable: &[
         Expandable::id("invoice_settings.default_payment_method"),
         Expandable::included("subscriptions", included_subscriptions),
+        test_clocks::EXPANDABLE,
     ],
     timer: None,
 };
 
 fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     checked_email(call)?;
+    if let Some(clock) = call.text("test_clock") {
+        test_clocks::check_customer(world, clock)?;
+    }
     let id = world.new_id("cus_", 14);
     let prefix = world.new_id("", 8).to_uppercase();
     let dynamic = json!({
         "id": id, "created": world.now, "invoice_prefix": prefix, "livemode": world.livemode(),
+        "test_clock": call.text("test_clock"),
     });
     let mut customer = from_template(include_str!("templates/customer.json"), dynamic);
     let default = call.below("invoice_settings", "/default_payment_method");
@@ -174,7 +181,7 @@ fn checked_email(call: &Call) -> Result<(), ApiError> {
 
 fn list(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     common::list(world, "customer", URL, call, |customer| {
-        equal(call, customer, &["email"])
+        equal(call, customer, &["email"]) && test_clocks::listed(call, customer, None)
     })
 }
 
@@ -216,9 +223,15 @@ fn update(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     )
 }
 
-/// Deleting a customer cancels its subscriptions at once.
 fn delete(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    let id = call.arg(0);
+    remove(world, call.arg(0))
+}
+
+/// Deletes a customer, whose subscriptions are canceled at once.
+///
+/// # Errors
+/// 404 when there is none.
+pub(crate) fn remove(world: &mut World, id: &str) -> Result<Value, ApiError> {
     world.get("customer", id)?;
     subscriptions::cancel_all_of(world, id);
     common::delete(world, "customer", id, Some("customer.deleted"))

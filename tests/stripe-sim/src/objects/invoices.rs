@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::cards::Verdict;
 use super::common::{self, equal};
-use super::{Call, Expandable, Resource, Route, Timer, payment_methods, subscriptions};
+use super::{
+    Call, Expandable, Resource, Route, Timer, payment_methods, subscriptions, test_clocks,
+};
 use crate::doc::{Doc, from_template, visible, whole_list};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, Param, opt};
@@ -67,6 +69,7 @@ pub(crate) const RESOURCE: Resource = Resource {
         Expandable::id("parent.subscription_details.subscription"),
         Expandable::included("confirmation_secret", included_secret),
         Expandable::included("payments", included_payments),
+        test_clocks::EXPANDABLE,
     ],
     timer: Some(Timer {
         due: collection::due_at,

@@ -26,6 +26,7 @@ pub(crate) mod refunds;
 mod subscription_items;
 mod subscription_schedules;
 pub(crate) mod subscriptions;
+pub(crate) mod test_clocks;
 pub(crate) mod thin_events;
 pub(crate) mod webhook_endpoints;
 
@@ -49,6 +50,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
     events::RESOURCE,
     thin_events::RESOURCE,
     webhook_endpoints::RESOURCE,
+    test_clocks::RESOURCE,
 ];
 
 /// What serves a request once its parameters are read.

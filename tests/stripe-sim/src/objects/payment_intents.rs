@@ -178,7 +178,7 @@ fn verdict(world: &World, id: &str, last4: &str, off_session: bool, confirmed: b
 
 /// Calls a payment intent off because what it was for is gone.
 pub(crate) fn cancel(world: &mut World, id: &str, reason: &str) {
-    let now = world.now;
+    let now = world.account_now();
     world.change(
         "payment_intent",
         id,

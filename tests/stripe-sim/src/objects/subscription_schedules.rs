@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::common::{self, equal, in_range, merge_metadata};
 use super::subscriptions::{self, PRORATION, items_of};
-use super::{Call, Expandable, Resource, Route, Timer, prices};
+use super::{Call, Expandable, Resource, Route, Timer, prices, test_clocks};
 use crate::doc::{Doc, from_template};
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, Param, opt};
@@ -90,7 +90,11 @@ pub(crate) const RESOURCE: Resource = Resource {
             run: cancel,
         },
     ],
-    expandable: &[Expandable::id("customer"), Expandable::id("subscription")],
+    expandable: &[
+        Expandable::id("customer"),
+        Expandable::id("subscription"),
+        test_clocks::EXPANDABLE,
+    ],
     timer: Some(Timer {
         due: passing::due_at,
         fire: passing::fire,

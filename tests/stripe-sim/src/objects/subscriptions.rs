@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::common::{self, equal, merge_metadata};
-use super::{Call, Expandable, Resource, Route, Timer};
+use super::{Call, Expandable, Resource, Route, Timer, test_clocks};
 use crate::doc::Doc;
 use crate::error::ApiError;
 use crate::params::{CREATED, Kind, PAGE, opt};
@@ -86,6 +86,7 @@ pub(crate) const RESOURCE: Resource = Resource {
         Expandable::id("latest_invoice"),
         Expandable::id("schedule"),
         Expandable::id("items.data.price.product"),
+        test_clocks::EXPANDABLE,
     ],
     timer: Some(Timer {
         due: lifecycle::due_at,
@@ -203,6 +204,7 @@ fn list(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         };
         status_fits
             && call.text("price").is_none_or(has_price)
+            && test_clocks::listed(call, subscription, Some("customer"))
             && equal(call, subscription, &["customer", "collection_method"])
     })
 }

@@ -68,7 +68,7 @@ pub(crate) fn announce(world: &mut World, snapshot: &Value) {
     if destinations.is_empty() {
         return;
     }
-    let created = Timestamp::from_second(world.now)
+    let created = Timestamp::from_second(world.account_now())
         .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string())
         .unwrap_or_default();
     let request = &snapshot["request"];
@@ -81,7 +81,9 @@ pub(crate) fn announce(world: &mut World, snapshot: &Value) {
         "_reason": reason, "_snapshot": snapshot["id"],
     });
     for destination in destinations {
-        world.outbox.queue(&event, &destination, world.now);
+        world
+            .outbox
+            .queue(&event, &destination, world.account_now());
     }
     world.store.put(event);
 }

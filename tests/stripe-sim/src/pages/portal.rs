@@ -70,7 +70,7 @@ fn act(
     chosen: &Chosen,
     body: impl FnOnce(&Value) -> String,
 ) -> Response {
-    let done = Control { shared }.on_page(|world| {
+    let done = Control { shared }.on_page(id, |world| {
         let theirs = theirs(world, id, &chosen.subscription)?;
         let path = format!("/v1/subscriptions/{}", chosen.subscription);
         by_hand(world, "POST", &path, &body(&theirs))?;
@@ -127,7 +127,7 @@ async fn replace_card(
     Path(id): Path<String>,
     Form(form): Form<Card>,
 ) -> Response {
-    let done = Control { shared }.on_page(|world| {
+    let done = Control { shared }.on_page(&id, |world| {
         let session = world.get("billing_portal.session", &id)?;
         let customer = session.text("customer").to_owned();
         let card = cards::by_number(&form.card_number)

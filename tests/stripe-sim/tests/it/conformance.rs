@@ -55,6 +55,7 @@ async fn walk(bench: &Bench) {
     let customer = customers(bench).await;
     sessions(bench, &customer, &price, &once).await;
     subscriptions(bench, &customer, &price).await;
+    test_clocks(bench, &price).await;
     the_rest(bench, &customer).await;
 }
 
@@ -450,6 +451,53 @@ async fn schedules(bench: &Bench, subscription: &str, price: &str) {
         )
         .await
         .ok();
+}
+
+async fn test_clocks(bench: &Bench, price: &str) {
+    let all = "/v1/test_helpers/test_clocks";
+    let clock = bench.made(all, "frozen_time=1893456000&name=Renewal").await;
+    let customer = bench
+        .made(
+            "/v1/customers",
+            &format!("test_clock={clock}&invoice_settings[default_payment_method]=pm_card_visa"),
+        )
+        .await;
+    let subscription = bench
+        .made(
+            "/v1/subscriptions",
+            &format!("customer={customer}&items[0][price]={price}"),
+        )
+        .await;
+    bench
+        .made(
+            "/v1/subscription_schedules",
+            &format!("from_subscription={subscription}&expand[]=test_clock"),
+        )
+        .await;
+    let path = format!("{all}/{clock}");
+    let advance = format!("{path}/advance");
+    bench.post(&advance, "frozen_time=1896200000").await.ok();
+    bench.get(&path).await.ok();
+    bench.get(&format!("{all}?limit=2")).await.ok();
+    bench
+        .get(&format!(
+            "/v1/customers?test_clock={clock}&expand[]=data.test_clock"
+        ))
+        .await
+        .ok();
+    bench
+        .get(&format!(
+            "/v1/subscriptions?test_clock={clock}&expand[]=data.test_clock"
+        ))
+        .await
+        .ok();
+    bench
+        .get(&format!(
+            "/v1/invoices?subscription={subscription}&expand[]=data.test_clock"
+        ))
+        .await
+        .ok();
+    bench.delete(&path).await.ok();
 }
 
 async fn the_rest(bench: &Bench, customer: &str) {

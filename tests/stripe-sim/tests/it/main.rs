@@ -12,4 +12,5 @@ mod payments;
 mod people;
 mod schedules;
 mod strictness;
+mod test_clocks;
 mod webhooks;

@@ -29,12 +29,12 @@ pub(super) fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> 
         .iter()
         .any(|at| !call.below("subscription_data", at).is_null());
     let due = if trial { 0 } else { total };
-    let subscription_mode = mode == "subscription";
+    let (now, subscription_mode) = (world.account_now(), mode == "subscription");
     let dynamic = json!({
-        "id": id, "amount_subtotal": due, "amount_total": due, "created": world.now,
+        "id": id, "amount_subtotal": due, "amount_total": due, "created": now,
         "currency": lines.first().map(|line| line["currency"].clone()), "customer": customer["id"],
         "customer_creation": creation(call, subscription_mode), "customer_email": call.text("customer_email"),
-        "customer_details": email.map(details), "expires_at": call.int("expires_at").unwrap_or(world.now + DAY),
+        "customer_details": email.map(details), "expires_at": call.int("expires_at").unwrap_or(now + DAY),
         "invoice_creation": if subscription_mode { Value::Null } else { no_invoice() }, "livemode": world.livemode(),
         "metadata": {}, "mode": mode, "payment_method_types": types(call, mode),
         "payment_method_collection": subscription_mode.then(|| call.text("payment_method_collection").unwrap_or("always")),
@@ -130,8 +130,9 @@ fn check(world: &World, call: &Call, mode: &str) -> Result<(), ApiError> {
             ApiError::invalid(format!("You can not pass `{param}` in `{mode}` mode.")).param(param),
         );
     }
+    let now = world.account_now();
     match call.int("expires_at") {
-        Some(at) if at < world.now + 1800 || at > world.now + DAY => {
+        Some(at) if at < now + 1800 || at > now + DAY => {
             let message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.";
             Err(ApiError::invalid(message).param("expires_at"))
         }

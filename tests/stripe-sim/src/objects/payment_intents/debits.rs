@@ -24,7 +24,7 @@ pub(crate) fn begin_debit(world: &mut World, id: &str, method: &str, session: &s
         .cloned()
         .unwrap_or_default();
     let charge = charges::create(world, &intent, &account, &Outcome::Pending);
-    let settles = world.now + SETTLES_AFTER;
+    let settles = world.account_now() + SETTLES_AFTER;
     world.change(
         "payment_intent",
         id,

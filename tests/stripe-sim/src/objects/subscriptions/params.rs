@@ -108,6 +108,7 @@ const STATUSES: &[&str] = &[
 pub(super) const FILTERS: &[Param] = &[
     opt("customer", Kind::Str),
     opt("price", Kind::Str),
+    opt("test_clock", Kind::Str),
     opt("status", Kind::Enum(STATUSES)),
     opt(
         "collection_method",

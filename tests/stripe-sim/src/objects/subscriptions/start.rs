@@ -9,7 +9,7 @@ use crate::objects::billing::Charge;
 use crate::objects::cards::{self, Verdict};
 use crate::objects::common::merge_metadata;
 use crate::objects::invoices::{self, Reason};
-use crate::objects::{Call, payment_methods};
+use crate::objects::{Call, payment_methods, test_clocks};
 use crate::world::World;
 
 /// What a subscription starts from, whoever asks for it.
@@ -145,6 +145,7 @@ pub(crate) fn start(
     start: Start,
     settings: impl FnOnce(&mut Value),
 ) -> Result<String, ApiError> {
+    test_clocks::check_subscription(world, &start.customer)?;
     let id = world.new_id("sub_", 24);
     let mut items = items::resolved(world, &start.items, &id, "items")?;
     let (now, trial_end) = (world.now, start.trial_end);
