@@ -1,4 +1,5 @@
-//! Checkout sessions: <https://docs.stripe.com/api/checkout/sessions>. Paying happens in `payment`, seen on `pages`.
+//! Checkout sessions: <https://docs.stripe.com/api/checkout/sessions>, behaviour as on
+//! <https://docs.stripe.com/payments/checkout/how-checkout-works>. Paying happens in `payment`, seen on `pages`.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! Customers: <https://docs.stripe.com/api/customers>.
+//! Customers: <https://docs.stripe.com/api/customers>, and their cards:
+//! <https://docs.stripe.com/api/payment_methods/customer_list>.
 
 use serde_json::{Value, json};
 

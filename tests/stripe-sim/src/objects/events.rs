@@ -1,4 +1,4 @@
-//! Events, kept for 30 days: <https://docs.stripe.com/api/events>.
+//! Events, kept for 30 days: <https://docs.stripe.com/api/events>. Their types: <https://docs.stripe.com/api/events/types>.
 
 use serde_json::Value;
 

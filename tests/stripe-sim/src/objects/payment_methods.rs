@@ -1,4 +1,4 @@
-//! Payment methods, cards only: <https://docs.stripe.com/api/payment_methods>.
+//! Payment methods: <https://docs.stripe.com/api/payment_methods>. The API makes cards only; a page also bank accounts.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Customer portal sessions: <https://docs.stripe.com/api/customer_portal/sessions>. The page itself is in `pages`.
+//! Customer portal sessions: <https://docs.stripe.com/api/customer_portal/sessions>,
+//! <https://docs.stripe.com/customer-management>. The page itself is in `pages`.
 
 use serde_json::{Value, json};
 

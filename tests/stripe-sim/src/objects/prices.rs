@@ -1,4 +1,6 @@
-//! Prices: <https://docs.stripe.com/api/prices>. A price's amount never changes; another amount is another price.
+//! Prices: <https://docs.stripe.com/api/prices>, lookup keys as on
+//! <https://docs.stripe.com/products-prices/manage-prices#lookup-keys>. A price's amount never changes; another amount is
+//! another price.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Products: <https://docs.stripe.com/api/products>.
+//! Products: <https://docs.stripe.com/api/products>, how they and prices belong together:
+//! <https://docs.stripe.com/products-prices/how-products-and-prices-work>.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Webhook endpoints: <https://docs.stripe.com/api/webhook_endpoints>. Their secret is shown once, when they are made.
+//! Webhook endpoints: <https://docs.stripe.com/api/webhook_endpoints>, <https://docs.stripe.com/webhooks>. Their secret is
+//! shown once, when they are made.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,6 @@
 //! How a checkout session is made: what is checked, and the lines it sells.
+//!
+//! <https://docs.stripe.com/api/checkout/sessions/create>
 
 use serde_json::{Value, json};
 

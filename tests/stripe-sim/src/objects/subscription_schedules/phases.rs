@@ -1,4 +1,6 @@
 //! The phases of a schedule: how they are read from a request and what Stripe demands of them.
+//!
+//! <https://docs.stripe.com/api/subscription_schedules/update>
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! The parameters that subscriptions take.
+//! The parameters that subscriptions take: <https://docs.stripe.com/api/subscriptions/create>,
+//! <https://docs.stripe.com/api/subscriptions/update>.
 
 use crate::params::{Kind, Param, opt, req};
 

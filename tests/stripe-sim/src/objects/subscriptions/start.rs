@@ -1,4 +1,6 @@
 //! How a subscription begins: what is checked, what is made, and what is collected at once.
+//!
+//! <https://docs.stripe.com/api/subscriptions/create>, <https://docs.stripe.com/billing/subscriptions/overview>
 
 use serde_json::{Value, json};
 
