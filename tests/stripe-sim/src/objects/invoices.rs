@@ -17,7 +17,7 @@ const URL: &str = "/v1/invoices";
 
 mod collection;
 
-pub(crate) use collection::{collect, finalize, no_payment_method, settle, void};
+pub(crate) use collection::{collect, count_attempt, finalize, no_payment_method, settle, void};
 
 /// An invoice of a renewal stays a draft for about an hour.
 const DRAFT_FOR: i64 = 3600;
@@ -116,7 +116,8 @@ pub(crate) fn draft(
         .find("customer", subscription.text("customer"))
         .cloned()
         .unwrap_or_default();
-    let due = total.max(0);
+    let balance = customer.int("balance");
+    let due = (total + balance).max(0);
     let periods = lines
         .iter()
         .map(|line| (line["period"].int("start"), line["period"].int("end")));
@@ -134,7 +135,7 @@ pub(crate) fn draft(
         "currency": subscription["currency"], "customer": subscription["customer"], "customer_address": customer["address"],
         "customer_email": customer["email"], "customer_name": customer["name"], "customer_phone": customer["phone"],
         "customer_tax_exempt": customer["tax_exempt"], "due_date": due_date, "next_payment_attempt": finalizes_at,
-        "livemode": world.livemode(), "period_start": period.0, "period_end": period.1, "subtotal": total,
+        "livemode": world.livemode(), "period_start": period.0, "period_end": period.1, "starting_balance": balance, "subtotal": total,
         "subtotal_excluding_tax": total, "total": total, "total_excluding_tax": total,
         "lines": whole_list(&format!("{URL}/{id}/lines"), lines),
         "parent": {

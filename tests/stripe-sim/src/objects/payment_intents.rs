@@ -251,7 +251,8 @@ fn settle(world: &mut World, id: &str, verdict: &Verdict) {
         .find("payment_intent", id)
         .map(|intent| intent.text("_invoice").to_owned());
     if let Some(invoice) = invoice.filter(|invoice| !invoice.is_empty()) {
-        invoices::settle(world, &invoice, verdict);
+        let counts = invoices::count_attempt(world, &invoice, true);
+        invoices::settle(world, &invoice, verdict, counts);
     }
 }
 

@@ -273,6 +273,7 @@ pub(crate) fn terms(call: &Call) -> Terms<'_> {
             .text("proration_behavior")
             .unwrap_or("create_prorations"),
         must_be_paid: call.text("payment_behavior") == Some("error_if_incomplete"),
+        awaits_payer: call.text("payment_behavior") == Some("default_incomplete"),
         off_session: call.flag("off_session").unwrap_or_default(),
     }
 }

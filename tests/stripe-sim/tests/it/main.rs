@@ -1,10 +1,12 @@
 //! What the simulator promises, seen from outside: over HTTP, as any client of Stripe sees it.
 
+mod balance;
 mod billing;
 mod checkout;
 mod client;
 mod conformance;
 mod decoder;
+mod dunning;
 mod faults;
 mod idempotency;
 mod lists;

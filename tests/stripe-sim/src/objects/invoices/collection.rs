@@ -21,28 +21,18 @@ pub(crate) fn finalize(world: &mut World, id: &str) {
     let Ok(invoice) = world.get("invoice", id).cloned() else {
         return;
     };
-    let customer = invoice.text("customer").to_owned();
-    let owner = world
-        .store
-        .find("customer", &customer)
-        .cloned()
-        .unwrap_or_default();
-    let sequence = owner["next_invoice_sequence"].as_i64().unwrap_or(1);
-    let number = format!(
-        "{}-{sequence:04}",
-        owner["invoice_prefix"].as_str().unwrap_or("GLYPH")
-    );
-    if !owner.flag("deleted") {
-        world.change("customer", &customer, None, |customer| {
-            customer.set("next_invoice_sequence", sequence + 1)
-        });
-    }
+    let Settled {
+        number,
+        starting,
+        ending,
+    } = settle_with_customer(world, &invoice);
+    let due = (invoice.int("total") + starting).max(0);
     let (now, page) = (world.now, format!("{}/i/{id}", world.base_url));
-    let intent = (invoice.int("amount_due") > 0).then(|| {
+    let intent = (due > 0).then(|| {
         payment_intents::create(
             world,
             Purpose {
-                amount: invoice.int("amount_due"),
+                amount: due,
                 currency: invoice.text("currency"),
                 customer: invoice["customer"].clone(),
                 invoice: Some(id),
@@ -54,6 +44,10 @@ pub(crate) fn finalize(world: &mut World, id: &str) {
     world.change("invoice", id, Some("invoice.finalized"), |invoice| {
         invoice.set("status", "open");
         invoice.set("number", number);
+        invoice.set("amount_due", due);
+        invoice.set("amount_remaining", due);
+        invoice.set("starting_balance", starting);
+        invoice.set("ending_balance", ending);
         invoice.set("effective_at", now);
         invoice.set("automatically_finalizes_at", Value::Null);
         invoice.set("next_payment_attempt", Value::Null);
@@ -61,12 +55,44 @@ pub(crate) fn finalize(world: &mut World, id: &str) {
         invoice.set("_payment_intent", intent);
         invoice["status_transitions"].set("finalized_at", now);
     });
-    if invoice.int("amount_due") == 0 {
+    if due == 0 {
         mark_paid(world, id);
     }
 }
 
-/// Tries to collect an open invoice with a payment method, or the one that its subscription would use.
+/// What a final invoice has from its customer.
+struct Settled {
+    number: String,
+    /// The customer's balance before and after.
+    starting: i64,
+    ending: i64,
+}
+
+/// Takes the customer's next number and balance: credit pays for the invoice first, what they owe is added to it, and a
+/// total below zero is credit for the next one. <https://docs.stripe.com/billing/customer/balance>
+fn settle_with_customer(world: &mut World, invoice: &Value) -> Settled {
+    let id = invoice.text("customer");
+    let owner = world.store.find("customer", id).cloned();
+    let owner = owner.unwrap_or_default();
+    let sequence = owner["next_invoice_sequence"].as_i64().unwrap_or(1);
+    let prefix = owner["invoice_prefix"].as_str().unwrap_or("GLYPH");
+    let starting = owner.int("balance");
+    let ending = (invoice.int("total") + starting).min(0);
+    if !owner.is_null() && !owner.flag("deleted") {
+        let event = Some("customer.updated").filter(|_| ending != starting);
+        world.change("customer", id, event, |customer| {
+            customer.set("next_invoice_sequence", sequence + 1);
+            customer.set("balance", ending);
+        });
+    }
+    Settled {
+        number: format!("{prefix}-{sequence:04}"),
+        starting,
+        ending,
+    }
+}
+
+/// Tries to collect an open invoice: by hand with a payment method, or by itself with the one that its subscription would use.
 pub(crate) fn collect(
     world: &mut World,
     id: &str,
@@ -78,11 +104,7 @@ pub(crate) fn collect(
     if invoice.text("status") != "open" {
         return None;
     }
-    world.change("invoice", id, None, |invoice| {
-        invoice.set("attempted", true);
-        invoice.set("attempt_count", invoice.int("attempt_count") + 1);
-        invoice.set("next_payment_attempt", Value::Null);
-    });
+    let counts = count_attempt(world, id, method.is_some());
     let method = method
         .map(str::to_owned)
         .or_else(|| subscriptions::payment_method_of(world, subscription_of(&invoice)));
@@ -96,8 +118,24 @@ pub(crate) fn collect(
         ),
         None => Verdict::Declined(no_payment_method()),
     };
-    settle(world, id, &verdict);
+    settle(world, id, &verdict, counts);
     Some(verdict)
+}
+
+/// Takes note of an attempt, and tells whether it counts: any one does as the first, later ones only if nobody made them by
+/// hand. Those leave the schedule of retries alone. <https://docs.stripe.com/api/invoices/object#invoice_object-attempt_count>
+pub(crate) fn count_attempt(world: &mut World, id: &str, by_hand: bool) -> bool {
+    let before = world.store.find("invoice", id);
+    let before = before.map_or(0, |invoice| invoice.int("attempt_count"));
+    let counts = !by_hand || before == 0;
+    world.change("invoice", id, None, |invoice| {
+        invoice.set("attempted", true);
+        if counts {
+            invoice.set("attempt_count", before + 1);
+            invoice.set("next_payment_attempt", Value::Null);
+        }
+    });
+    counts
 }
 
 /// What Stripe says when there is nothing to charge.
@@ -109,8 +147,8 @@ pub(crate) fn no_payment_method() -> ApiError {
     .code("resource_missing")
 }
 
-/// Brings an invoice and its subscription in line with what came of a charge.
-pub(crate) fn settle(world: &mut World, id: &str, verdict: &Verdict) {
+/// Brings an invoice and its subscription in line with what came of a charge. `counts`: the schedule of retries goes on.
+pub(crate) fn settle(world: &mut World, id: &str, verdict: &Verdict, counts: bool) {
     let Ok(invoice) = world.get("invoice", id).cloned() else {
         return;
     };
@@ -118,27 +156,30 @@ pub(crate) fn settle(world: &mut World, id: &str, verdict: &Verdict) {
         Verdict::Approved => mark_paid(world, id),
         Verdict::NeedsConfirmation => {
             world.emit("invoice.payment_action_required", &invoice, None);
-            failed(world, &invoice);
+            failed(world, &invoice, counts);
         }
-        Verdict::Declined(_) => failed(world, &invoice),
+        Verdict::Declined(_) => failed(world, &invoice, counts),
     }
 }
 
 /// A payment failed: it is tried again, or the account's settings say what becomes of the subscription.
-fn failed(world: &mut World, invoice: &Value) {
+fn failed(world: &mut World, invoice: &Value, counts: bool) {
+    let id = invoice.text("id");
     let subscription = subscription_of(invoice).to_owned();
     let attempts = usize::try_from(invoice.int("attempt_count")).unwrap_or_default();
-    let retried = invoice.text("billing_reason") != Reason::Create.word();
+    let by_itself = invoice.flag("auto_advance");
+    let scheduled = counts && by_itself && invoice.text("billing_reason") != Reason::Create.word();
     let again = RETRY_AFTER.get(attempts.saturating_sub(1)).copied();
-    let next_attempt = again
-        .filter(|_| retried && invoice.flag("auto_advance"))
-        .map(|after| world.now + after);
-    let invoice = world.change("invoice", invoice.text("id"), None, |invoice| {
-        invoice.set("next_payment_attempt", next_attempt)
-    });
+    let next_attempt = again.map(|after| world.now + after);
+    if scheduled {
+        world.change("invoice", id, None, |invoice| {
+            invoice.set("next_payment_attempt", next_attempt)
+        });
+    }
+    let invoice = world.store.find("invoice", id).cloned().unwrap_or_default();
     world.emit("invoice.payment_failed", &invoice, None);
     subscriptions::payment_failed(world, &subscription);
-    if retried && next_attempt.is_none() {
+    if scheduled && next_attempt.is_none() {
         subscriptions::given_up(world, &subscription);
     }
 }
@@ -153,7 +194,6 @@ pub(super) fn mark_paid(world: &mut World, id: &str) {
         invoice.set("amount_paid", due);
         invoice.set("amount_remaining", 0);
         invoice.set("next_payment_attempt", Value::Null);
-        invoice.set("ending_balance", 0);
         invoice["status_transitions"].set("paid_at", now);
     });
     world.emit("invoice.paid", &invoice, None);

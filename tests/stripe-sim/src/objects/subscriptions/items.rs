@@ -127,6 +127,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) proration: &'a str,
     /// `error_if_incomplete`: what cannot be paid at once is not done at all.
     pub(crate) must_be_paid: bool,
+    /// `default_incomplete`: what has to be paid awaits its payer.
+    pub(crate) awaits_payer: bool,
     /// Nobody is there to confirm a payment.
     pub(crate) off_session: bool,
 }
@@ -165,7 +167,11 @@ pub(crate) fn change_items(
     });
     subscription_schedules::follow_items(world, &changed);
     if invoiced {
-        lifecycle::invoice_pending(world, id, Reason::Update, terms.off_session);
+        match lifecycle::invoice_pending(world, id, Reason::Update) {
+            Some(invoice) if terms.awaits_payer => lifecycle::await_payer(world, id, &invoice),
+            Some(invoice) => lifecycle::collect_now(world, id, &invoice, terms.off_session),
+            None => {}
+        }
     }
     Ok(())
 }
@@ -200,6 +206,7 @@ pub(crate) fn replace_items(
     let terms = Terms {
         proration,
         must_be_paid: false,
+        awaits_payer: false,
         off_session: true,
     };
     if old
@@ -240,10 +247,12 @@ fn check_payable(
     terms: Terms<'_>,
 ) -> Result<(), ApiError> {
     let pending = subscription.list("_pending_lines").iter();
-    let due: i64 = pending
+    let lines: i64 = pending
         .chain(&change.charges)
         .map(|line| line.int("amount"))
         .sum();
+    let customer = world.store.find("customer", subscription.text("customer"));
+    let due = lines + customer.map_or(0, |customer| customer.int("balance"));
     if !change.invoiced || due <= 0 || subscription.text("collection_method") == "send_invoice" {
         return Ok(());
     }

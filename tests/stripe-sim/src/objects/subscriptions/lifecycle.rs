@@ -39,10 +39,12 @@ pub(crate) fn paid(world: &mut World, id: &str, method: &Value) {
     }
 }
 
-/// Whether the newest invoice that was collected is paid: what Stripe asks before a subscription is active again.
+/// Whether the newest invoice that was collected and not voided is paid: what Stripe asks before a subscription is active
+/// again. <https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>
 fn newest_is_settled(world: &World, id: &str) -> bool {
     let mut invoices = world.store.all("invoice").rev().filter(|invoice| {
-        invoices::subscription_of(invoice) == id && invoice.text("status") != "draft"
+        invoices::subscription_of(invoice) == id
+            && !matches!(invoice.text("status"), "draft" | "void")
     });
     invoices
         .next()
@@ -198,8 +200,9 @@ pub(crate) fn settle_before_end(world: &mut World, id: &str, prorate: bool, invo
     if prorate {
         credit_the_rest(world, id);
     }
-    if invoice_now {
-        invoice_pending(world, id, Reason::Update, true);
+    let invoice = invoice_now.then(|| invoice_pending(world, id, Reason::Update));
+    if let Some(invoice) = invoice.flatten() {
+        collect_now(world, id, &invoice, true);
     }
 }
 
@@ -217,25 +220,40 @@ fn credit_the_rest(world: &mut World, id: &str) {
     });
 }
 
-/// Makes an invoice of the pending lines and collects it at once.
-pub(super) fn invoice_pending(world: &mut World, id: &str, reason: Reason, off_session: bool) {
+/// Makes an invoice of the pending lines, if there are any; its id.
+pub(super) fn invoice_pending(world: &mut World, id: &str, reason: Reason) -> Option<String> {
     let lines = take_pending(world, id);
-    let Some(subscription) = world
-        .store
-        .find("subscription", id)
-        .cloned()
-        .filter(|_| !lines.is_empty())
-    else {
-        return;
-    };
+    let subscription = world.store.find("subscription", id).cloned()?;
+    if lines.is_empty() {
+        return None;
+    }
     let invoice = invoices::draft(world, &subscription, reason, lines);
     world.change("subscription", id, Some(UPDATED), |subscription| {
         subscription.set("latest_invoice", invoice.as_str())
     });
     invoices::finalize(world, &invoice);
-    if subscription.text("collection_method") == "charge_automatically" {
-        invoices::collect(world, &invoice, None, off_session, false);
+    Some(invoice)
+}
+
+/// Collects an invoice at once, unless it is one to be sent.
+pub(super) fn collect_now(world: &mut World, id: &str, invoice: &str, off_session: bool) {
+    if is_automatic(world, id) {
+        invoices::collect(world, invoice, None, off_session, false);
     }
+}
+
+/// Leaves an invoice to its payer; what is open meanwhile is past due.
+pub(super) fn await_payer(world: &mut World, id: &str, invoice: &str) {
+    let invoice = world.store.find("invoice", invoice);
+    let open = invoice.is_some_and(|invoice| invoice.text("status") == "open");
+    if open && is_automatic(world, id) {
+        payment_failed(world, id);
+    }
+}
+
+fn is_automatic(world: &World, id: &str) -> bool {
+    let subscription = world.store.find("subscription", id);
+    subscription.is_some_and(|one| one.text("collection_method") == "charge_automatically")
 }
 
 fn take_pending(world: &mut World, id: &str) -> Vec<Value> {
