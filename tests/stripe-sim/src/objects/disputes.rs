@@ -57,7 +57,9 @@ const EVIDENCE: &str = "access_activity_log billing_address cancellation_policy 
 /// 400 when there is nothing to take, or it was disputed before.
 pub(crate) fn open(world: &mut World, id: &str) -> Result<String, ApiError> {
     let charge = charges::of(world, id)
-        .filter(|charge| charge.flag("paid") && !charge.flag("disputed"))
+        .filter(|charge| {
+            charge.flag("paid") && !charge.flag("disputed") && !charge.flag("refunded")
+        })
         .ok_or_else(|| ApiError::invalid(format!("{id} has no charge that can be disputed.")))?;
     let amount = charge.int("amount") - charge.int("amount_refunded");
     let mut evidence: Map<String, Value> = EVIDENCE

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Bench, id};
+use crate::client::{Bench, id, text};
 
 fn ids(list: &Value) -> Vec<String> {
     list["data"]
@@ -94,6 +94,57 @@ async fn lists_filter_by_their_own_fields_and_by_time() {
         [early.as_str()]
     );
     assert_eq!(found(format!("created={start}")).await, [early.as_str()]);
+}
+
+#[tokio::test]
+async fn events_are_found_by_type_time_and_cursor_for_thirty_days() {
+    let bench = Bench::start().await;
+    bench.control().freeze_clock(true);
+    let start = bench.control().now();
+    bench.made("/v1/customers", "name=a").await;
+    bench.monthly_price().await;
+    bench.control().advance(100);
+    let customer = bench.made("/v1/customers", "name=b").await;
+    bench
+        .post(&format!("/v1/customers/{customer}"), "name=c")
+        .await
+        .ok();
+    let bench = &bench;
+    let found = |query: String| async move {
+        bench.get(&format!("/v1/events?{query}")).await.ok()["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|event| (id(event), text(event, "type")))
+            .collect::<Vec<_>>()
+    };
+    let types = |events: &[(String, String)]| -> Vec<String> {
+        events.iter().map(|(_, kind)| kind.clone()).collect()
+    };
+    let created = found("type=customer.created".to_owned()).await;
+    assert_eq!(types(&created), ["customer.created", "customer.created"]);
+    let after = format!("type=customer.created&starting_after={}", created[0].0);
+    assert_eq!(found(after).await, created[1..]);
+    let before = format!("type=customer.created&ending_before={}", created[1].0);
+    assert_eq!(found(before).await, created[..1]);
+    let several = "types[]=customer.updated&types[]=price.created";
+    assert_eq!(
+        types(&found(several.to_owned()).await),
+        ["customer.updated", "price.created"]
+    );
+    let late = format!("created[gte]={}", start + 100);
+    assert_eq!(
+        types(&found(late).await),
+        ["customer.updated", "customer.created"]
+    );
+    let early = format!("type=customer.*&created[lt]={}", start + 100);
+    assert_eq!(found(early).await, created[1..]);
+    let both = bench.get("/v1/events?type=a.b&types[]=a.b").await;
+    assert_eq!(both.status, 400);
+    bench.control().advance(30 * 86_400);
+    assert_eq!(found(String::new()).await, []);
+    let gone = format!("/v1/events/{}", created[0].0);
+    assert_eq!(bench.get(&gone).await.status, 404);
 }
 
 #[tokio::test]

@@ -102,6 +102,9 @@ async fn a_dispute_takes_the_money_and_gives_it_back_only_when_won() {
             .expect("a closed dispute");
         assert!(bench.control().close_dispute(&dispute, won).is_err());
     }
+    let given_back = id(&paid(&bench).await);
+    bench.control().refund(&given_back, None).expect("a refund");
+    assert!(bench.control().dispute(&given_back).is_err());
     let kinds = bench.event_types();
     let count = |kind: &str| kinds.iter().filter(|have| *have == kind).count();
     for (kind, times) in [
