@@ -129,7 +129,11 @@ async fn the_secret_is_shown_once_and_an_endpoint_hears_only_what_it_wants() {
     let (inbox, endpoint) = receiver(&bench, "product.created").await;
     assert!(text(&endpoint, "secret").starts_with("whsec_"));
     let path = format!("/v1/webhook_endpoints/{}", id(&endpoint));
-    assert_eq!(bench.get(&path).await.ok().get("secret"), None);
+    let listed = bench.get("/v1/webhook_endpoints").await.ok()["data"][0].clone();
+    let updated = bench.post(&path, "description=d").await.ok();
+    for later in [bench.get(&path).await.ok(), listed, updated] {
+        assert_eq!(later.get("secret"), None);
+    }
     bench.made("/v1/customers", "").await;
     bench.made("/v1/products", "name=P").await;
     inbox.wait_for(1).await;
@@ -142,6 +146,13 @@ async fn the_secret_is_shown_once_and_an_endpoint_hears_only_what_it_wants() {
     inbox.wait_for(2).await;
     let last: Value = serde_json::from_slice(&inbox.all()[1].1).expect("JSON");
     assert_eq!(last["data"]["object"]["name"], "R");
+
+    assert_eq!(bench.delete(&path).await.ok()["deleted"], true);
+    assert_eq!(bench.get(&path).await.status, 404);
+    bench.made("/v1/products", "name=S").await;
+    let events = bench.control().objects("event");
+    let newest = events.last().expect("an event");
+    assert_eq!(newest["pending_webhooks"], 0);
 }
 
 #[tokio::test]
