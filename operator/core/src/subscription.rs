@@ -167,6 +167,14 @@ pub fn current<'a>(
     })
 }
 
+/// Whether the subscription was read before a period's end that its schedule, read after it, has passed: what is said of
+/// the two then is of no one moment, and nothing may be done on it.
+fn is_behind(subscription: &StripeSubscription, schedule: Option<&Schedule>) -> bool {
+    let phase = schedule.and_then(|schedule| schedule.current);
+    let times = subscription.period.zip(phase);
+    times.is_some_and(|((_, ends), (begun, _))| ends <= begun)
+}
+
 /// The session that can be paid now.
 fn payable(sessions: &[CheckoutSession], now: Timestamp) -> Option<&CheckoutSession> {
     let open = |s: &&CheckoutSession| s.state == CheckoutState::Open && now < s.expires_at;

@@ -7,7 +7,7 @@
 use glyph_crds::entitlement::is_final;
 use glyph_crds::{DriftPolicy, ExistingSubscribers, SubscriptionState};
 
-use super::{Action, CREATE_SCHEDULE, Observed, Plan};
+use super::{Action, CREATE_SCHEDULE, Observed, Plan, is_behind};
 use crate::Next;
 use crate::billing::{Phases, PlanChange, Schedule, ScheduleParams, StripeSubscription, Terms};
 
@@ -29,6 +29,9 @@ enum Attached<'a> {
 /// The next thing to do for a subscription that is there.
 pub(super) fn plan_running(observed: &Observed, running: &StripeSubscription) -> Next<Action> {
     if is_final(running.state) {
+        return Next::Done;
+    }
+    if is_behind(running, observed.schedule.as_ref()) {
         return Next::Done;
     }
     let id = &running.id;

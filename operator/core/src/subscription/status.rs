@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::change::is_edited;
-use super::{Action, Observed, Plan, current, payable};
+use super::{Action, Observed, Plan, current, is_behind, payable};
 use crate::billing::{Schedule, StripeSubscription};
 use crate::condition::{Finding, Findings};
 use crate::status::Status;
@@ -29,6 +29,7 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionS
         &observed.subscriptions,
         status.stripe_subscription_id.as_deref(),
     );
+    let behind = subscription.is_some_and(|found| is_behind(found, observed.schedule.as_ref()));
     let findings = match (next, subscription) {
         (Next::Do(_), _) => Findings::blocked(&Blocker::wait(
             if meta.deleting {
@@ -44,10 +45,7 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionS
         }
         (Next::Wait(_) | Next::Done, Some(subscription)) => {
             take_over(&mut status, observed, subscription);
-            // A move that has to wait (for the tier's price, for an open invoice) is still to be made.
-            let unmoved =
-                status.pending_tier.is_none() && status.tier.as_ref() != Some(&observed.spec.tier);
-            if unmoved && is_edited(observed) && !is_final(status.state) {
+            if is_edited(observed) && is_left_to_do(&status, observed, behind) {
                 status.observed_generation = Some(observed.status.observed_generation.unwrap_or(0));
             }
             let findings = standing(&status, subscription, now);
@@ -59,8 +57,20 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionS
         )),
     };
     status.find(findings, meta.generation, now);
-    let look_again = look_again(&status, now);
+    let look_again = if behind {
+        Some(POLL.0)
+    } else {
+        look_again(&status, now)
+    };
     Settled { status, look_again }
+}
+
+/// Whether something that an edit asks for is still to be done: a move that has to wait (for the tier's price, for an open
+/// invoice), or anything at all between two periods.
+fn is_left_to_do(status: &SubscriptionStatus, observed: &Observed, behind: bool) -> bool {
+    let unmoved =
+        status.pending_tier.is_none() && status.tier.as_ref() != Some(&observed.spec.tier);
+    (unmoved || behind) && !is_final(status.state)
 }
 
 /// The open checkout's link, or none.
@@ -99,7 +109,10 @@ fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &Strip
     status.checkout_expires_at = None;
     status.intent = None;
     status.invoice_url.clone_from(invoice_url);
-    show_schedule(status, observed);
+    // Between two periods, what was pending still is.
+    if !is_behind(found, observed.schedule.as_ref()) {
+        show_schedule(status, observed);
+    }
     // A word that we do not know leaves the last known state in force, and the condition says so.
     status.state = state.or(status.state);
     if let Some((start, end)) = period {

@@ -632,6 +632,32 @@ fn a_cheaper_tier_waits_for_the_periods_end_and_shows_as_pending() {
     assert_eq!(world.ready(), ("True", reason::ACTIVE));
 }
 
+/// Subscription and schedule are read one after the other, and the period may end in between.
+#[test]
+fn a_subscription_read_before_its_period_ended_is_not_put_back_to_the_dearer_tier() {
+    let mut world = going_down();
+    let before = world.subscriptions[0].clone();
+    let (_, end) = before.period.unwrap();
+    let schedule = world.schedule.as_mut().unwrap();
+    schedule.current = Some((end, end + SignedDuration::from_hours(720)));
+    schedule.next = None;
+    for edited in [false, true] {
+        world.generation += i64::from(edited);
+        let observed = world.observe();
+        let next = plan(&observed);
+        assert!(!matches!(next, Next::Do(_)), "{next:?}");
+        let Settled { status, look_again } = status(&observed, &next);
+        assert_eq!(status.pending_tier.as_deref(), Some("starter"));
+        assert_eq!(status.conditions[3].status, "False", "nothing has drifted");
+        assert_eq!(look_again, Some(std::time::Duration::from_secs(3)));
+        let seen = world.status.observed_generation;
+        assert_eq!(
+            status.observed_generation, seen,
+            "the edit is still to be acted on"
+        );
+    }
+}
+
 #[test]
 fn a_cheaper_tier_is_taken_back_and_given_way_to_a_dearer_one_or_to_the_end() {
     let mut taken_back = going_down();
