@@ -6,6 +6,7 @@ mod kill;
 mod latency;
 mod permutations;
 mod quiet;
+mod year;
 
 use clap::Subcommand;
 
@@ -16,6 +17,7 @@ pub use kill::Kill;
 pub use latency::Latency;
 pub use permutations::Permutations;
 pub use quiet::Quiet;
+pub use year::Year;
 
 /// A measure, with its settings.
 #[derive(Debug, Subcommand)]
@@ -30,6 +32,8 @@ pub enum Measure {
     Permutations(Permutations),
     /// What a start with nothing to do costs, and the calls to Stripe after an outage: 1,000 customers, some 20 minutes.
     Quiet(Quiet),
+    /// A year of a customer's life by Stripe's clock, checked at each step in four places.
+    Year(Year),
 }
 
 impl Measure {
@@ -44,6 +48,7 @@ impl Measure {
             Self::Kill(settings) => settings.take().await,
             Self::Permutations(settings) => settings.take().await,
             Self::Quiet(settings) => settings.take().await,
+            Self::Year(settings) => settings.take().await,
         }
     }
 }

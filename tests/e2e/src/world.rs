@@ -3,18 +3,16 @@
 //! Every world has a namespace, a Stripe, a Redis, an operator and gateways of its own; the control plane and
 //! Cognito are shared by the process. All ends when the world is dropped.
 
+mod envoy;
 mod secrets;
 mod stage;
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use anyhow::{Context as _, Result, anyhow};
 use futures::future::try_join_all;
 use glyph_harness::net::Answer;
-use glyph_harness::{
-    ControlPlane, Envoy, EnvoyConfig, Program, Redis, Service, Upstream, poll_until, workspace_root,
-};
+use glyph_harness::{ControlPlane, Envoy, Program, Redis, Service, Upstream, poll_until};
 
 pub use secrets::Secrets;
 pub use stage::{KEY_FIELD, Kind, SOON, Stage};
@@ -22,20 +20,13 @@ pub use stage::{KEY_FIELD, Kind, SOON, Stage};
 use crate::caller::{Caller, code, said};
 use crate::resources;
 
-/// The ports in `examples/envoy/envoy.yaml`.
-mod envoy_ports {
-    pub(super) const LISTENER: u16 = 10000;
-    pub(super) const ADMIN: u16 = 9901;
-    pub(super) const SIDECAR: u16 = 9000;
-    pub(super) const UPSTREAM: u16 = 8080;
-}
-
 /// How large a world is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     gateways: usize,
     log: &'static str,
     movable: bool,
+    free_path: Option<&'static str>,
 }
 
 impl Wanted {
@@ -46,6 +37,7 @@ impl Wanted {
             gateways,
             log: "info",
             movable: false,
+            free_path: None,
         }
     }
 
@@ -66,6 +58,15 @@ impl Wanted {
     pub fn movable(self) -> Self {
         Self {
             movable: true,
+            ..self
+        }
+    }
+
+    /// With a route for requests of this path that costs nothing, added to Envoy's example as that says.
+    #[must_use]
+    pub fn free_path(self, path: &'static str) -> Self {
+        Self {
+            free_path: Some(path),
             ..self
         }
     }
@@ -119,14 +120,15 @@ impl<'a> World<'a> {
         };
         let (operator, gateways) = tokio::try_join!(
             async {
-                Ok(Service::start(
-                    Program::Operator,
-                    stage.operator_settings().set("GLYPH_LOG", wanted.log),
-                )
-                .await?)
+                let settings = stage
+                    .operator_settings()
+                    .set("REDIS_URL", stage.secrets.redis_url(redis.port()))
+                    .set("GLYPH_CREDITS_CHECKPOINT", "1")
+                    .set("GLYPH_LOG", wanted.log);
+                Ok(Service::start(Program::Operator, settings).await?)
             },
             try_join_all(
-                (0..wanted.gateways).map(|_| Gateway::start(&stage, &redis, &upstream, wanted.log))
+                (0..wanted.gateways).map(|_| Gateway::start(&stage, &redis, &upstream, wanted))
             ),
         )?;
         Ok(Self {
@@ -179,27 +181,18 @@ impl Gateway {
         stage: &Stage<'_>,
         redis: &Redis,
         upstream: &Upstream,
-        log: &str,
+        wanted: Wanted,
     ) -> Result<Self> {
         let settings = stage
             .secrets
             .sidecar(stage.program_settings(), redis.port());
         let settings = settings
             .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
-            .set("GLYPH_LOG", log);
+            .set("GLYPH_LOG", wanted.log);
         // The default of 20 ms is for production; here a whole cluster, and often a compiler, share two cores.
         let settings = settings.set("GLYPH_REDIS_DEADLINE", "200");
         let sidecar = Service::start(Program::Authz, settings).await?;
-        let endpoints = [
-            (envoy_ports::SIDECAR, sidecar.address()),
-            (envoy_ports::UPSTREAM, upstream.address()),
-        ];
-        let config = EnvoyConfig {
-            file: workspace_root().join("examples/envoy/envoy.yaml"),
-            listener_port: envoy_ports::LISTENER,
-            admin_port: envoy_ports::ADMIN,
-            endpoints: BTreeMap::from(endpoints),
-        };
+        let config = envoy::config(sidecar.address(), upstream.address(), wanted.free_path)?;
         let envoy = Envoy::start(&config).await?;
         let caller = Caller::new(&envoy.url());
         Ok(Self {

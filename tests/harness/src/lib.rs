@@ -33,7 +33,7 @@ pub use net::poll_until;
 pub use progress::say;
 pub use redis::Redis;
 pub use service::{Program, Service, Settings};
-pub use store::workspace_root;
+pub use store::{run_folder, workspace_root};
 pub use upstream::Upstream;
 
 /// Gets every part there is, those that do not need the processor beside those that do.

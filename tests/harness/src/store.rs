@@ -111,7 +111,10 @@ pub(crate) fn lock(name: &str) -> Result<File> {
 }
 
 /// A new folder for the logs and data of one running part: `target/parts/run/<pid>-<part>-…`.
-pub(crate) fn run_folder(part: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn run_folder(part: &str) -> Result<PathBuf> {
     static SWEPT: OnceLock<()> = OnceLock::new();
     let runs = parts().join("run");
     let make = || {

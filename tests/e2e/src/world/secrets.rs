@@ -66,11 +66,14 @@ impl Secrets {
     /// Settings of the sidecar with what Redis, at this port, wants.
     #[must_use]
     pub(super) fn sidecar(&self, settings: Settings, redis_port: u16) -> Settings {
-        let url = format!(
-            "redis://{REDIS_USER}:{}@127.0.0.1:{redis_port}",
-            self.redis_password
-        );
+        let url = self.redis_url(redis_port);
         self.peppered(settings).set("REDIS_URL", url)
+    }
+
+    /// The URL of the Redis at this port.
+    pub(super) fn redis_url(&self, port: u16) -> String {
+        let password = &self.redis_password;
+        format!("redis://{REDIS_USER}:{password}@127.0.0.1:{port}")
     }
 
     /// Redis' options that make its user.
