@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result, anyhow, ensure};
 use glyph_crds::common::{Interval, LocalRef, RecurringPrice};
 use glyph_crds::{
-    CreditPack, CreditPurchase, Grace, GlyphCustomer, OverQuota, Quota, Subscription, Tier, TierSpec,
+    CreditPack, CreditPurchase, GlyphCustomer, Grace, OverQuota, Quota, Subscription, Tier,
+    TierSpec,
 };
 use glyph_harness::net::send;
 use hyper::Request;
@@ -50,11 +51,7 @@ pub(super) enum Deed {
 ///
 /// # Errors
 /// When the API server refuses, no link appears, or Stripe's page says no.
-pub(super) async fn perform(
-    deed: &Deed,
-    world: &World<'_>,
-    customer: &mut Customer,
-) -> Result<()> {
+pub(super) async fn perform(deed: &Deed, world: &World<'_>, customer: &mut Customer) -> Result<()> {
     match *deed {
         Deed::SignUp => sign_up(world, customer).await,
         Deed::Subscribe {
@@ -156,12 +153,16 @@ async fn buy_credits(world: &World<'_>) -> Result<()> {
 async fn replace_card(world: &World<'_>, card: &str) -> Result<()> {
     let control = world.stripe.control();
     let customers = control.objects("customer");
-    let id = customers.first().and_then(|customer| customer["id"].as_str());
+    let id = customers
+        .first()
+        .and_then(|customer| customer["id"].as_str());
     let body = format!("customer={}", id.context("Stripe has no customer")?);
     let session = control
         .in_dashboard("POST", "/v1/billing_portal/sessions", &body)
         .map_err(|said| anyhow!("no portal session: {said}"))?;
-    let url = session["url"].as_str().context("a portal session has no URL")?;
+    let url = session["url"]
+        .as_str()
+        .context("a portal session has no URL")?;
     let form = format!("card_number={}", card.replace(' ', "+"));
     let request = Request::post(format!("{url}/card"))
         .header("content-type", "application/x-www-form-urlencoded")

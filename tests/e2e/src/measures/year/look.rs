@@ -177,8 +177,13 @@ fn subscription(one: &Value, control: &Control) -> String {
     let state = one["status"].as_str().unwrap_or_default();
     let item = &one["items"]["data"][0];
     let schedules = control.objects("subscription_schedule");
-    let schedule = schedules.iter().find(|known| known["id"] == one["schedule"]);
-    let mut phases = schedule.and_then(|known| known["phases"].as_array()).into_iter().flatten();
+    let schedule = schedules
+        .iter()
+        .find(|known| known["id"] == one["schedule"]);
+    let mut phases = schedule
+        .and_then(|known| known["phases"].as_array())
+        .into_iter()
+        .flatten();
     let next = phases.find(|phase| phase["start_date"] == item["current_period_end"]);
     let next = next.map(|phase| &phase["items"][0]["price"]);
     let prices = control.objects("price");
@@ -258,7 +263,20 @@ fn subscription_status(status: &Value, world: &World<'_>) -> Result<String> {
     if !status["graceUntil"].is_null() {
         said = format!("{said}, grace until {}", day(time(&status["graceUntil"])?));
     }
-    Ok(said)
+    Ok(format!("{said} ({})", found(status)))
+}
+
+/// The reason of `Ready`, and whether something has drifted.
+fn found(status: &Value) -> String {
+    let conditions = status["conditions"].as_array().map(Vec::as_slice);
+    let of = |kind| {
+        let mut all = conditions.unwrap_or_default().iter();
+        all.find(|one| one["type"] == kind)
+    };
+    let ready = of("Ready").and_then(|one| one["reason"].as_str());
+    let drifted = of("Drifted").is_some_and(|one| one["status"] == "True");
+    let drifted = if drifted { ", drifted" } else { "" };
+    format!("{}{drifted}", ready.unwrap_or_default())
 }
 
 fn day(at: Timestamp) -> String {
@@ -271,4 +289,23 @@ fn moment(second: i64) -> Result<String> {
     let midnight = second.rem_euclid(24 * 3600) == 0;
     let form = if midnight { "%b 1" } else { "%m-%d" };
     Ok(at.strftime(form).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_months_numbers_are_read_from_among_others() {
+        let policy = "\"rate\";q=20;w=2, \"month\";q=100;w=2592000";
+        assert_eq!(parameter(policy, "q"), "100");
+        assert_eq!(parameter("\"month\";r=50;t=30", "r"), "50");
+        assert_eq!(parameter("", "q"), "");
+    }
+
+    #[test]
+    fn a_calendar_month_is_told_from_one_that_began_at_a_payment() {
+        assert_eq!(moment(1_835_481_600).unwrap(), "Mar 1");
+        assert_eq!(moment(1_835_514_004).unwrap(), "03-01");
+    }
 }
