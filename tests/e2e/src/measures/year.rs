@@ -60,40 +60,45 @@ impl Year {
         world.pass_time(seconds_until(&world, BEGINS)?)?;
         deeds::put_on_sale(&world).await?;
         story.tell("everything runs, and the API is on sale");
+        self.play(&world, &mut story).await
+    }
+
+    /// Takes the steps one after the other.
+    async fn play(&self, world: &World<'_>, story: &mut Story) -> Result<Report> {
         let mut customer = Customer::default();
         let mut table = Table::new(&COLUMNS);
         let mut broken = Vec::new();
         let (mut steps, mut differed) = (0, 0);
         for step in STEPS.iter().take(self.steps.unwrap_or(usize::MAX)) {
-            let taken = take(step, &world, &mut customer).await;
+            let taken = take(step, world, &mut customer).await;
             let outcome = taken.with_context(|| format!("{}: {}", step.on, step.what))?;
+            story.tell(&format!("{}  {}", step.on, step.what));
             steps += 1;
             differed += usize::from(!outcome.differences.is_empty());
-            story.tell(&format!("{}  {}", step.on, step.what));
-            for difference in &outcome.differences {
-                story.show(difference);
+            table.row(outcome.cells(step));
+            for difference in outcome.differences {
+                story.show(&difference);
+                broken.push(difference);
             }
-            let Outcome {
-                stripe,
-                in_force,
-                requests,
-                differences,
-            } = outcome;
-            let same = if differences.is_empty() {
-                "same"
-            } else {
-                "DIFFERS"
-            };
-            let cells = [step.on, step.what, &stripe, &in_force, &requests, same];
-            table.row(cells);
-            broken.extend(differences);
         }
-        let json = json!({"steps": steps, "differed": differed});
         Ok(Report {
             table,
-            json,
+            json: json!({"steps": steps, "differed": differed}),
             broken,
         })
+    }
+}
+
+impl Outcome {
+    /// The row of the table.
+    fn cells<'a>(&'a self, step: &Step) -> [&'a str; 6] {
+        let same = if self.differences.is_empty() {
+            "same"
+        } else {
+            "DIFFERS"
+        };
+        let [stripe, in_force, requests] = [&self.stripe, &self.in_force, &self.requests];
+        [step.on, step.what, stripe, in_force, requests, same]
     }
 }
 

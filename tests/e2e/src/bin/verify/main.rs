@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -68,6 +68,11 @@ const STEPS: [Step; 9] = [
     Step {
         name: "measure permutations",
         args: &["measure", "permutations", "--real", "40"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure year",
+        args: &["measure", "year"],
         counts_tests: false,
     },
 ];

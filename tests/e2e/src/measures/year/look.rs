@@ -147,7 +147,7 @@ fn stripe(world: &World<'_>) -> String {
         let status = one["status"].as_str();
         !matches!(status, Some("canceled" | "incomplete_expired"))
     });
-    let mut parts: Vec<String> = live.map(|one| subscription(&one, &control)).collect();
+    let mut parts: Vec<String> = live.map(|one| subscription(&one, control)).collect();
     if parts.is_empty() {
         parts.push("nothing".to_owned());
     }
