@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use glyph_crds::common::condition::{READY, SYNCED};
 use glyph_operator_core::condition::Findings;
 use glyph_operator_core::status::Status;
 use glyph_operator_core::{Next, Settled, settled};
@@ -18,7 +17,7 @@ use crate::writer::{Reported, write_status};
 
 /// When a resource is looked at again whose pass changed what the next one goes by.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// When a resource that is not well is looked at again, at the latest.
+/// When a resource that is not at rest is looked at again, at the latest.
 const TROUBLED: Duration = Duration::from_secs(600);
 /// Actions one pass may take. More than any plan needs: past that, a service does not keep what it is told.
 const MOST_STEPS: usize = 16;
@@ -142,14 +141,10 @@ where
     Err(Failure::Restless(MOST_STEPS))
 }
 
-/// What is not as it should be may be mended outside Kubernetes, and is not left for the next full pass.
+/// What is not at rest, or goes, may be mended outside Kubernetes, and is not left for the next full pass.
 fn troubled<K: Reported>(object: &K) -> Option<Duration> {
-    let well = |type_| {
-        let status = object.reported();
-        let mut all = status.conditions().iter();
-        all.any(|c| c.type_ == type_ && c.status == "True")
-    };
-    (!well(READY) || !well(SYNCED)).then(|| jitter(TROUBLED))
+    let goes = object.meta().deletion_timestamp.is_some();
+    (goes || !settled::is_at_rest(&object.reported())).then(|| jitter(TROUBLED))
 }
 
 /// How long a resource may rest that this process sees for the first time; `None`: not at all.

@@ -13,6 +13,7 @@ pub mod grant;
 pub mod intent;
 pub mod meta;
 pub mod offer;
+mod polling;
 pub mod purchase;
 pub mod reason;
 pub mod settled;

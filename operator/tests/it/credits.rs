@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{GOOD_CARD, SOON, Stage};
 
-const PACK: &str = "extra";
+pub const PACK: &str = "extra";
 pub const CREDITS: i64 = 5000;
 
 /// A pack and a customer who wants two of it.
@@ -25,7 +25,7 @@ pub async fn wish(stage: &Stage) {
     stage.create::<CreditPurchase>("ada", spec).await;
 }
 
-async fn pack(stage: &Stage, more: Value) {
+pub async fn pack(stage: &Stage, more: Value) {
     let price = json!({"currency": "usd", "amount": 1900});
     let mut spec = json!({"displayName": "Extra", "credits": CREDITS, "price": price});
     spec.as_object_mut()

@@ -1,9 +1,12 @@
 //! What no webhook told is healed, and what is settled costs a new process nothing.
 
-use glyph_crds::{GlyphCustomer, Subscription, SubscriptionState, Tier};
+use glyph_crds::{CreditPurchase, GlyphCustomer, Subscription, SubscriptionState, Tier};
 use glyph_harness::proxy::{Call, CallKind, Callee, Calls, Proxy};
-use glyph_harness::{Settings, poll_until};
+use glyph_harness::{Service, Settings, poll_until};
+use glyph_stripe_sim::Payment;
+use serde_json::json;
 
+use crate::credits;
 use crate::stage::{SOON, Stage};
 
 /// A customer who pays, and an operator that sweeps every second.
@@ -42,6 +45,19 @@ async fn sweeps(stage: &Stage, more: usize) {
     let before = seen();
     let done = async || (seen() > before + more).then_some(());
     poll_until("sweeps", SOON, done).await.unwrap();
+}
+
+/// What a start asks Stripe, but for events.
+async fn asked_at_a_start(stage: &Stage, operator: &Service) -> Vec<String> {
+    assert!(operator.stop());
+    stage.stripe.control().clear_requests();
+    operator.start_again().await.unwrap();
+    sweeps(stage, 3).await;
+    let requests = stage.stripe.control().requests().into_iter();
+    let asked = requests.map(|request| request.path);
+    asked
+        .filter(|path| !path.starts_with("/v1/events"))
+        .collect()
 }
 
 /// Waits until all three kinds say that they are settled.
@@ -92,20 +108,11 @@ async fn a_restart_over_a_settled_world_writes_nothing_and_asks_for_events_only(
     paid(&stage).await;
     settled(&stage).await;
     sweeps(&stage, 3).await;
-    assert!(operator.stop());
     let before = calls.list().len();
-    stage.stripe.control().clear_requests();
-    operator.start_again().await.unwrap();
-    sweeps(&stage, 3).await;
-    let asked: Vec<String> = stage
-        .stripe
-        .control()
-        .requests()
-        .into_iter()
-        .map(|request| request.path)
-        .filter(|path| !path.starts_with("/v1/events"))
-        .collect();
-    assert_eq!(asked, Vec::<String>::new());
+    assert_eq!(
+        asked_at_a_start(&stage, &operator).await,
+        Vec::<String>::new()
+    );
     let is_write = |call: &Call| (call.callee, call.kind) == (Callee::Kubernetes, CallKind::Write);
     let written: Vec<_> = calls
         .list()
@@ -114,4 +121,33 @@ async fn a_restart_over_a_settled_world_writes_nothing_and_asks_for_events_only(
         .filter(|call| is_write(call))
         .collect();
     assert!(written.is_empty(), "{written:#?}");
+}
+
+/// Who is gone costs as little as who stays.
+#[tokio::test]
+async fn a_subscription_that_has_ended_and_a_payment_that_failed_rest_and_cost_a_start_nothing() {
+    let stage = Stage::new("ended").await;
+    let operator = stage.operator_with(swept(&stage)).await;
+    let (ada, _) = paid(&stage).await;
+    credits::pack(&stage, json!({})).await;
+    let spec = json!({"customerRef": {"name": "ada"}, "pack": credits::PACK});
+    stage.create::<CreditPurchase>("ada", spec).await;
+    let session = credits::link(&stage).await;
+    let ordered = stage.stripe.control().pay_by_bank(&session, None, true);
+    assert!(matches!(ordered, Payment::Done(_)), "{ordered:?}");
+    assert!(stage.stripe.control().conclude_debit(&session, false));
+    stage
+        .condition::<CreditPurchase>("ada", "Ready", "False", "PaymentFailed")
+        .await;
+    let path = format!("/v1/subscriptions/{}", id(ada));
+    stage.in_dashboard("DELETE", &path, "").await;
+    canceled(&stage).await;
+    sweeps(&stage, 3).await;
+    settled(&stage).await;
+    let purchase = |p: &CreditPurchase| p.status.as_ref()?.settled_for.clone();
+    stage.until("ada", "that it is settled", purchase).await;
+    assert_eq!(
+        asked_at_a_start(&stage, &operator).await,
+        Vec::<String>::new()
+    );
 }

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use glyph_crds::common::condition::READY;
 use glyph_crds::{CreditPurchaseStatus, DisputeState, PurchaseState};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Action, Observed, current};
 use crate::billing::{CheckoutState, PackCheckout, Payment, PaymentState};
 use crate::condition::Findings;
 use crate::status::Status;
-use crate::{Blocker, Next, Settled, reason};
-
-/// How soon an open checkout is looked at again: a quarter of its age, between these two.
-const POLL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(300));
+use crate::{Blocker, Next, Settled, polling, reason};
 
 /// The status that says where the payment stands.
 #[must_use]
@@ -48,7 +45,7 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<CreditPurchas
         Next::Done => paid(&status),
     };
     status.find(findings, meta.generation, meta.now);
-    let look_again = look_again(&status, observed);
+    let look_again = look_again(&status, meta.now);
     Settled { status, look_again }
 }
 
@@ -123,19 +120,13 @@ fn paid(status: &CreditPurchaseStatus) -> Findings {
     }
 }
 
-/// An open checkout is looked at often, so that its payment is noticed without any webhook.
-fn look_again(status: &CreditPurchaseStatus, observed: &Observed) -> Option<Duration> {
-    let now = observed.meta.now;
-    let (soonest, latest) = POLL;
-    if status.state != Some(PurchaseState::Open) {
-        return status.intent.as_ref().map(|_| 10 * soonest);
+/// An open checkout is polled, so that its payment is noticed without any webhook.
+fn look_again(status: &CreditPurchaseStatus, now: Timestamp) -> Option<Duration> {
+    if status.state == Some(PurchaseState::Open) {
+        let unready = polling::unready_since(&status.conditions, now);
+        let ends = status.checkout_expires_at.as_ref().map(|end| end.0);
+        return Some(polling::again(unready, ends, now));
     }
-    let passed = |from: jiff::Timestamp, to: jiff::Timestamp| {
-        Duration::try_from(to.duration_since(from)).unwrap_or(soonest)
-    };
-    let ready = status.conditions.iter().find(|c| c.type_ == READY);
-    let age = ready.map_or(soonest, |c| passed(c.last_transition_time.0, now));
-    let expires = status.checkout_expires_at.as_ref();
-    let end = expires.map_or(latest, |end| passed(now, end.0).max(soonest));
-    Some((age / 4).clamp(soonest, latest).min(end))
+    let intent = status.intent.as_ref();
+    intent.map(|intent| polling::again(intent.started_at.0, None, now))
 }

@@ -13,10 +13,7 @@ use super::{Action, Observed, Plan, current, is_behind, payable};
 use crate::billing::{Schedule, StripeSubscription};
 use crate::condition::{Finding, Findings};
 use crate::status::Status;
-use crate::{Blocker, Next, Settled, reason};
-
-/// How soon an open checkout is looked at again: a quarter of its age, between these two.
-const POLL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(300));
+use crate::{Blocker, Next, Settled, polling, reason};
 
 /// The status that says where Stripe stands.
 #[must_use]
@@ -286,31 +283,18 @@ fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// An open checkout is looked at often, so that it is noticed without any webhook; a grace, a tier, a subscription end by
-/// themselves.
+/// What the customer may pay is polled; a grace, a tier, a subscription end by themselves.
 fn look_again(status: &SubscriptionStatus, now: Timestamp) -> Option<Duration> {
-    let until = |at: &Time| Duration::try_from(at.0.duration_since(now)).unwrap_or(POLL.0);
-    let (soonest, latest) = POLL;
+    let unready = polling::unready_since(&status.conditions, now);
     if let Some(expires) = &status.checkout_expires_at {
-        let since = status
-            .conditions
-            .iter()
-            .find(|c| c.type_ == glyph_crds::common::condition::READY)
-            .map(|c| now.duration_since(c.last_transition_time.0));
-        let age = since
-            .and_then(|s| Duration::try_from(s).ok())
-            .unwrap_or(soonest);
-        return Some(
-            (age / 4)
-                .clamp(soonest, latest)
-                .min(until(expires).max(soonest)),
-        );
+        return Some(polling::again(unready, Some(expires.0), now));
     }
-    let waiting = matches!(status.state, Some(State::Incomplete)) || status.intent.is_some();
-    let turns = turning_points(status).filter(|at| now < *at).min();
-    if waiting {
-        Some(10 * soonest)
-    } else {
-        turns.map(|at| until(&Time(at)))
+    if let Some(intent) = &status.intent {
+        return Some(polling::again(intent.started_at.0, None, now));
     }
+    if status.state == Some(State::Incomplete) {
+        return Some(polling::again(unready, None, now));
+    }
+    let turn = turning_points(status).filter(|at| now < *at).min();
+    turn.and_then(|at| Duration::try_from(at.duration_since(now)).ok())
 }
