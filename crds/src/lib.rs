@@ -9,6 +9,7 @@
 pub mod api_key_format;
 pub mod common;
 pub mod entitlement;
+pub mod malformed;
 pub mod period;
 mod resources;
 mod rules;

@@ -12,6 +12,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use glyph_crds::malformed::without_values;
 use glyph_operator_core::billing::Owner;
 use glyph_operator_core::event::{Event, known_type};
 use glyph_operator_core::signature::{self, SignatureError};
@@ -87,7 +88,7 @@ impl<O: OwnerLookup, E: Events> Webhook<O, E> {
         }
         let event = match parse(&body) {
             Ok(event) => seen.event.insert(event),
-            Err(error) => return Outcome::NoEvent(error.to_string()),
+            Err(error) => return Outcome::NoEvent(without_values(&error.to_string())),
         };
         match self.credentials.get(SECRET_KEY) {
             Err(missing) => return Outcome::NotConfigured(missing.to_string()),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use glyph_crds::malformed::without_values;
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
 
@@ -184,9 +185,4 @@ fn read<E: Entry>(name: &ObjectName, object: DynamicObject) -> Result<Option<E>,
         name,
         resource.map_err(|error| without_values(&error.to_string()))?,
     )
-}
-
-/// Serde quotes the value it does not like. Somebody may have written a secret there.
-fn without_values(reason: &str) -> String {
-    reason.split('"').step_by(2).collect::<Vec<_>>().join("…")
 }

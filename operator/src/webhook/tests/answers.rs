@@ -200,6 +200,24 @@ async fn what_stripe_signed_but_is_no_event_is_refused() {
 async fn a_body_over_the_limit_is_413_and_one_at_the_limit_is_read() {
     let receiver = receiver(Owners::Nobody);
     let mut body = customer_created();
+#[tokio::test]
+async fn what_is_no_event_is_told_without_its_values() {
+    let captured = Captured::start();
+    let body = json!({"id": "evt_1", "type": "invoice.paid", "livemode": "payload@\"example.com"});
+    let answer = receiver(Owners::Nobody).signed(body.to_string()).await;
+    let detail = problem(&answer)["detail"].to_string();
+    assert!(detail.contains("expected a boolean"), "{detail}");
+    let text = captured.text();
+    assert!(text.contains("outcome=\"no_event\""), "{text}");
+    for told in [detail, text] {
+        assert!(
+            !told.contains("payload") && !told.contains("example"),
+            "{told}"
+        );
+    }
+}
+
+/// CASE 31, over the limit.
     body.resize(LARGEST_BODY, b' ');
     assert_eq!(receiver.signed(body.clone()).await.status, 200);
     body.push(b' ');
