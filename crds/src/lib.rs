@@ -15,6 +15,7 @@ mod resources;
 mod rules;
 
 pub use resources::*;
+pub use rules::MOST_CREDITS;
 
 /// The API group of every kind.
 pub const GROUP: &str = "glyphapi.ai";

@@ -67,9 +67,12 @@ pub(crate) fn amount() -> Rule {
     )
 }
 
+/// The most credits that one pack or grant can hold.
+pub const MOST_CREDITS: i64 = 1_000_000_000_000;
+
 /// A number of credits.
 pub(crate) fn credits() -> Rule {
-    between("credits", 1, 1_000_000_000_000, "")
+    between("credits", 1, MOST_CREDITS, "")
 }
 
 /// The integer `field` is from `min` to `max`; `note` ends the sentence.

@@ -6,7 +6,7 @@
 
 mod status;
 
-use glyph_crds::{CreditPack, CreditPurchaseSpec, CreditPurchaseStatus};
+use glyph_crds::{CreditPack, CreditPurchaseSpec, CreditPurchaseStatus, MOST_CREDITS};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -258,18 +258,34 @@ fn make_checkout(observed: &Observed) -> Next<Action> {
             price,
             credits,
             expires_after_days,
-        } => Next::Do(Action::MakeCheckout(PackCheckoutParams {
-            customer,
-            price: price.clone(),
-            quantity: observed.spec.quantity,
-            credits: credits.saturating_mul(i64::from(observed.spec.quantity)),
-            expires_after_days: *expires_after_days,
-            success_url: observed.urls.success.clone(),
-            cancel_url: observed.urls.cancel.clone(),
-            owner: observed.meta.owner.clone(),
-        })),
+        } => {
+            let (credits, quantity) = (*credits, observed.spec.quantity);
+            let sold = credits.saturating_mul(i64::from(quantity));
+            if sold > MOST_CREDITS {
+                return too_many(name, credits, quantity);
+            }
+            Next::Do(Action::MakeCheckout(PackCheckoutParams {
+                customer,
+                price: price.clone(),
+                quantity,
+                credits: sold,
+                expires_after_days: *expires_after_days,
+                success_url: observed.urls.success.clone(),
+                cancel_url: observed.urls.cancel.clone(),
+                owner: observed.meta.owner.clone(),
+            }))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests;
+/// What no grant can hold is not sold.
+fn too_many(pack: &str, credits: i64, quantity: u32) -> Next<Action> {
+    let message = format!(
+        "{quantity} of pack {pack}, {credits} credits each, are more than the {MOST_CREDITS} that can be granted \
+         at once: create another CreditPurchase with a lower quantity"
+    );
+    Blocker::person(reason::TOO_MANY_CREDITS, message).into()
+}
+

@@ -77,6 +77,8 @@ pub const SECRET_TAKEN: &str = "SecretTaken";
 pub const PACK_NOT_FOUND: &str = "PackNotFound";
 /// The pack has no Stripe price for its present spec yet.
 pub const PACK_NOT_READY: &str = "PackNotReady";
+/// A purchase is for more credits than one grant holds.
+pub const TOO_MANY_CREDITS: &str = "TooManyCredits";
 /// The money is on its way, which can take days.
 pub const PAYMENT_PROCESSING: &str = "PaymentProcessing";
 /// The money did not come.

@@ -105,6 +105,25 @@ fn credits_are_frozen_in_the_session_as_the_pack_has_them_then() {
 }
 
 #[test]
+#[test]
+fn more_credits_than_a_grant_can_hold_are_not_offered_for_payment() {
+    let mut observed = observed();
+    let mut sell = |credits| {
+        observed.pack = Pack::Sold {
+            price: "price_1".to_owned(),
+            credits,
+            expires_after_days: None,
+        };
+        plan(&observed)
+    };
+    let third = MOST_CREDITS / 3;
+    assert!(matches!(sell(third), Next::Do(Action::MakeCheckout(_))));
+    for too_many in [third + 1, MOST_CREDITS, i64::MAX] {
+        let next = sell(too_many);
+        assert_eq!(reason_of(&next), reason::TOO_MANY_CREDITS);
+    }
+}
+
 fn a_pack_is_sold_by_a_price_of_its_present_spec_only() {
     let pack = |observed: i64| -> CreditPack {
         serde_json::from_value(json!({
