@@ -127,10 +127,7 @@ where
     K: Reported + HasStatus<Status: Intends>,
 {
     let intent = object.status()?.intent()?.clone();
-    if intent.operation != M::OPERATION {
-        return None;
-    }
-    let params = serde_json::from_str(&intent.parameters).ok()?;
+    let params = intent::frozen(Some(&intent), M::OPERATION)?;
     Some((intent, params))
 }
 

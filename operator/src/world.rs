@@ -88,6 +88,7 @@ impl<B, I> World<B, I> {
             },
             generation: meta.generation,
             deleting: meta.deletion_timestamp.is_some(),
+            deleted_at: meta.deletion_timestamp.as_ref().map(|at| at.0),
             finalized: object.finalizers().iter().any(|f| f == FINALIZER),
         }
     }

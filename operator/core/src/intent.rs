@@ -9,10 +9,16 @@ use glyph_crds::common::Intent;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Stripe forgets idempotency keys after 24 h (<https://docs.stripe.com/api/idempotent_requests>); an
 /// hour less, because its clock is not ours.
 const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(23);
+
+/// How long after its last try a create may still take effect, though its answer was lost: a call with all its attempts
+/// takes 60 s at most, and Stripe ends soon after what it has begun.
+const TAKES_EFFECT: SignedDuration = SignedDuration::from_mins(3);
 
 /// What to do next to have the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +44,7 @@ pub fn next_step(
     found: Option<usize>,
     now: Timestamp,
 ) -> Step {
-    let usable = intent.is_some_and(|intent| {
-        let age = now.duration_since(intent.started_at.0);
-        !spent && age < KEY_LIFETIME
-    });
+    let usable = !spent && intent.is_some_and(|intent| is_known(intent, now));
     match found {
         Some(0) | None if usable => Step::Call,
         None => Step::Look,
@@ -49,6 +52,33 @@ pub fn next_step(
         Some(1) => Step::Adopt,
         Some(_) => Step::Twice,
     }
+}
+
+/// Whether Stripe still knows the key of `intent`, so that the call can be made again.
+#[must_use]
+pub fn is_known(intent: &Intent, now: Timestamp) -> bool {
+    now.duration_since(intent.started_at.0) < KEY_LIFETIME
+}
+
+/// Whether the call of `intent`, not made again since `stopped`, can still take effect, so that a look proves nothing.
+#[must_use]
+pub fn may_take_effect(intent: &Intent, stopped: Option<Timestamp>, now: Timestamp) -> bool {
+    let last = stopped.map_or(intent.started_at.0, |at| at.max(intent.started_at.0));
+    now.duration_since(last) < TAKES_EFFECT
+}
+
+/// The frozen parameters of the intent for `operation`, if there is one and they can be read back.
+#[must_use]
+pub fn frozen<P: DeserializeOwned>(intent: Option<&Intent>, operation: &str) -> Option<P> {
+    let intent = intent.filter(|intent| intent.operation == operation)?;
+    serde_json::from_str(&intent.parameters).ok()
+}
+
+/// The Stripe customer that an intent's frozen parameters name.
+#[must_use]
+pub fn customer(intent: Option<&Intent>) -> Option<String> {
+    let parameters: Value = serde_json::from_str(&intent?.parameters).ok()?;
+    Some(parameters.get("customer")?.as_str()?.to_owned())
 }
 
 /// A new intent. `nonce` makes its key another one than that of an earlier intent for the same thing.
@@ -112,6 +142,43 @@ mod tests {
         assert_eq!(next_step(Some(&intent()), true, None, now), Step::Look);
         assert_eq!(next_step(Some(&intent()), true, Some(1), now), Step::Adopt);
         assert_eq!(next_step(Some(&intent()), true, Some(0), now), Step::Record);
+    }
+
+    #[test]
+    fn what_a_lost_create_was_for_is_read_back_from_its_intent() {
+        let of = |parameters: Value| {
+            new(
+                "u",
+                "CreateCheckout",
+                &parameters,
+                "n",
+                at("2026-01-01T00:00:00Z"),
+            )
+            .unwrap()
+        };
+        let checkout = of(serde_json::json!({"customer": "cus_1", "price": "price_1"}));
+        assert_eq!(customer(Some(&checkout)).as_deref(), Some("cus_1"));
+        assert_eq!(
+            customer(Some(&of(serde_json::json!({"subscription": "sub_1"})))),
+            None
+        );
+        assert_eq!(customer(Some(&intent())), None);
+        assert_eq!(
+            frozen::<String>(Some(&intent()), "CreateCustomer").as_deref(),
+            Some("p")
+        );
+        assert_eq!(frozen::<String>(Some(&intent()), "CreateCheckout"), None);
+        assert_eq!(frozen::<i64>(Some(&intent()), "CreateCustomer"), None);
+    }
+
+    #[test]
+    fn a_look_proves_nothing_while_a_create_can_still_take_effect() {
+        let deleted = Some(at("2026-01-01T05:00:00Z"));
+        let may = |stopped, now| may_take_effect(&intent(), stopped, at(now));
+        assert!(may(None, "2026-01-01T00:02:59Z"));
+        assert!(!may(None, "2026-01-01T00:03:00Z"));
+        assert!(may(deleted, "2026-01-01T05:02:59Z"));
+        assert!(!may(deleted, "2026-01-01T05:03:00Z"));
     }
 
     #[test]

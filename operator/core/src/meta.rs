@@ -15,6 +15,8 @@ pub struct Meta {
     pub generation: Option<i64>,
     /// `metadata.deletionTimestamp` is set.
     pub deleting: bool,
+    /// `metadata.deletionTimestamp`: nothing is begun for it after that.
+    pub deleted_at: Option<Timestamp>,
     /// Our finalizer is on it.
     pub finalized: bool,
 }

@@ -12,10 +12,12 @@ use sha2::{Digest, Sha256};
 
 use crate::billing::{CheckoutState, PackCheckout, PackCheckoutParams, Payment, PaymentState};
 use crate::subscription::{Payer, ReturnUrls};
-use crate::{Blocker, Meta, Next, reason};
+use crate::{Blocker, Meta, Next, intent, reason};
 
 pub use status::status;
 
+/// The operation of an intent to make a checkout session.
+pub const CREATE_CHECKOUT: &str = "CreatePackCheckout";
 /// Bytes of the digest in a grant's name: 128 bits, which no two sessions ever share.
 const DIGEST_BYTES: usize = 16;
 
@@ -160,7 +162,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
     }
     let Some(session) = current(sessions, meta.now) else {
         return if meta.deleting {
-            Next::Do(Action::RemoveFinalizer)
+            unresolved(observed)
         } else {
             make_checkout(observed)
         };
@@ -187,6 +189,14 @@ pub fn plan(observed: &Observed) -> Next<Action> {
             awaiting(observed, session)
         }
     }
+}
+
+/// A session whose answer was lost is found under its key, and ended then; nothing is let go before (CASE 10).
+fn unresolved(observed: &Observed) -> Next<Action> {
+    let intent = observed.status.intent.as_ref();
+    let known = intent.filter(|intent| intent::is_known(intent, observed.meta.now));
+    let make = |params| Next::Do(Action::MakeCheckout(params));
+    intent::frozen(known, CREATE_CHECKOUT).map_or(Next::Do(Action::RemoveFinalizer), make)
 }
 
 fn finished(meta: &Meta) -> Next<Action> {
@@ -278,8 +288,6 @@ fn make_checkout(observed: &Observed) -> Next<Action> {
     }
 }
 
-#[cfg(test)]
-mod tests;
 /// What no grant can hold is not sold.
 fn too_many(pack: &str, credits: i64, quantity: u32) -> Next<Action> {
     let message = format!(
@@ -289,3 +297,5 @@ fn too_many(pack: &str, credits: i64, quantity: u32) -> Next<Action> {
     Blocker::person(reason::TOO_MANY_CREDITS, message).into()
 }
 
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! its owner's UID, so that an older one that ends late cannot harm it.
 
 mod change;
+mod deletion;
 mod status;
 
 use glyph_crds::entitlement::is_final;
@@ -20,6 +21,10 @@ pub use status::status;
 
 /// Days until an invoice is due, unless the spec says.
 const DAYS_UNTIL_DUE: u32 = 14;
+/// The operation of an intent to make a checkout session.
+pub const CREATE_CHECKOUT: &str = "CreateCheckout";
+/// The operation of an intent to make a subscription without checkout.
+pub const CREATE_SUBSCRIPTION: &str = "CreateSubscription";
 /// The operation of an intent to make a schedule.
 pub const CREATE_SCHEDULE: &str = "CreateSchedule";
 
@@ -198,7 +203,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         urls: _,
     } = observed;
     if meta.deleting {
-        return plan_deletion(meta, subscriptions, sessions);
+        return deletion::plan(observed);
     }
     if !meta.finalized {
         return Next::Do(Action::AddFinalizer);
@@ -347,24 +352,6 @@ fn is_outdated(observed: &Observed, session: &CheckoutSession) -> bool {
     observed.spec.payment != PaymentMethod::Checkout
         || (status.checkout_session_id.as_ref() == Some(&session.id)
             && status.observed_generation != observed.meta.generation)
-}
-
-fn plan_deletion(
-    meta: &Meta,
-    subscriptions: &[StripeSubscription],
-    sessions: &[CheckoutSession],
-) -> Next<Action> {
-    if !meta.finalized {
-        return Next::Done;
-    }
-    // Sessions first: a person could still pay one while the subscription is being ended.
-    if let Some(session) = payable(sessions, meta.now) {
-        return Next::Do(Action::ExpireCheckout(session.id.clone()));
-    }
-    match subscriptions.iter().find(|s| !is_final(s.state)) {
-        Some(live) => Next::Do(Action::Cancel(live.id.clone())),
-        None => Next::Do(Action::RemoveFinalizer),
-    }
 }
 
 #[cfg(test)]

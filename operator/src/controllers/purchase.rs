@@ -6,13 +6,15 @@ use glyph_crds::{
     GrantSource, GrantSourceType,
 };
 use glyph_operator_core::billing::{CheckoutState, PackCheckout, PackCheckoutParams, Payment};
-use glyph_operator_core::purchase::{self, Action, Grant, Observed, Pack, current};
+use glyph_operator_core::purchase::{
+    self, Action, CREATE_CHECKOUT, Grant, Observed, Pack, current,
+};
 use glyph_operator_core::{Blocker, Meta, Next, Settled, reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
-use super::subscription::payer;
+use super::subscription::{payer, stripe_customers};
 use crate::failure::Failure;
 use crate::making::{Make, make};
 use crate::ports::{Billing, CallResult, Identity};
@@ -41,9 +43,8 @@ impl<B: Billing, I: Identity> Controller<B, I> for Purchases {
             named(&world.stores, namespace, &object.spec.customer_ref.name);
         let billing = &world.shared.billing;
         let sessions = if meta.finalized && status.grant.is_none() {
-            let customer = customer.as_ref().and_then(|c| c.status.as_ref());
-            let customer = customer.and_then(|status| status.stripe_customer_id.as_deref());
-            sessions(billing, &meta, &status, customer).await?
+            let customers = stripe_customers(customer.as_ref(), status.intent.as_ref());
+            sessions(billing, &meta, &status, &customers).await?
         } else {
             Vec::new()
         };
@@ -90,22 +91,22 @@ impl<B: Billing, I: Identity> Controller<B, I> for Purchases {
     }
 }
 
-/// Checkout sessions of this resource: all of its customer that are marked as ours, else the recorded one.
+/// Checkout sessions of this resource: all of its Stripe customers that are marked as ours, else the recorded one.
 async fn sessions<B: Billing>(
     billing: &B,
     meta: &Meta,
     status: &CreditPurchaseStatus,
-    customer: Option<&str>,
+    customers: &[String],
 ) -> Result<Vec<PackCheckout>, Failure> {
-    if let Some(customer) = customer {
-        let mut listed = billing.pack_checkouts_of(customer).await?;
-        listed.retain(|session| meta.owns(session.owner.as_ref()));
-        return Ok(listed);
+    let mut found = Vec::new();
+    for customer in customers {
+        let listed = billing.pack_checkouts_of(customer).await?.into_iter();
+        found.extend(listed.filter(|session| meta.owns(session.owner.as_ref())));
     }
-    match &status.checkout_session_id {
-        Some(id) => Ok(billing.pack_checkout(id).await?.into_iter().collect()),
-        None => Ok(Vec::new()),
+    if let (true, Some(id)) = (customers.is_empty(), &status.checkout_session_id) {
+        found.extend(billing.pack_checkout(id).await?);
     }
+    Ok(found)
 }
 
 /// The payment of the grant, or of the session that was completed.
@@ -222,7 +223,7 @@ struct MakePackCheckout;
 impl<B: Billing> Make<B> for MakePackCheckout {
     type Params = PackCheckoutParams;
     type Made = PackCheckout;
-    const OPERATION: &'static str = "CreatePackCheckout";
+    const OPERATION: &'static str = CREATE_CHECKOUT;
 
     async fn look(billing: &B, params: &PackCheckoutParams) -> CallResult<Vec<PackCheckout>> {
         let mut all = billing.pack_checkouts_of(&params.customer).await?;

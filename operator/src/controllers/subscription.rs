@@ -1,5 +1,6 @@
 //! `Subscription`: its checkout and its subscription in Stripe.
 
+use glyph_crds::common::Intent;
 use glyph_crds::common::condition::DRIFTED;
 use glyph_crds::entitlement::{in_charge, is_final};
 use glyph_crds::{GlyphCustomer, Subscription, SubscriptionStatus, Tier, TrialPaymentMethod};
@@ -8,9 +9,10 @@ use glyph_operator_core::billing::{
     StripeSubscription, SubscriptionParams, Terms,
 };
 use glyph_operator_core::subscription::{
-    self, Action, BilledTier, CREATE_SCHEDULE, Observed, Payer, Plan, current,
+    self, Action, BilledTier, CREATE_CHECKOUT, CREATE_SCHEDULE, CREATE_SUBSCRIPTION, Observed,
+    Payer, Plan, current,
 };
-use glyph_operator_core::{Meta, Next, Settled};
+use glyph_operator_core::{Meta, Next, Settled, intent};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
@@ -40,17 +42,9 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
         let namespace = meta.owner.namespace.as_str();
         let customer: Option<GlyphCustomer> =
             named(&world.stores, namespace, &object.spec.customer_ref.name);
-        let customer_id = customer
-            .as_ref()
-            .and_then(|c| c.status.as_ref()?.stripe_customer_id.clone());
+        let customers = stripe_customers(customer.as_ref(), status.intent.as_ref());
         let (subscriptions, sessions) = if meta.finalized {
-            observe_stripe(
-                &world.shared.billing,
-                &meta,
-                &status,
-                customer_id.as_deref(),
-            )
-            .await?
+            observe_stripe(&world.shared.billing, &meta, &status, &customers).await?
         } else {
             (Vec::new(), Vec::new())
         };
@@ -141,7 +135,7 @@ async fn observe_stripe<B: Billing>(
     billing: &B,
     meta: &Meta,
     status: &SubscriptionStatus,
-    customer: Option<&str>,
+    customers: &[String],
 ) -> Result<(Vec<StripeSubscription>, Vec<CheckoutSession>), Failure> {
     let mut subscriptions = Vec::new();
     if let Some(id) = &status.stripe_subscription_id {
@@ -152,7 +146,7 @@ async fn observe_stripe<B: Billing>(
         return Ok((subscriptions, Vec::new()));
     }
     let mut sessions = Vec::new();
-    if let Some(customer) = customer {
+    for customer in customers {
         let ours = |owner: &Option<Owner>| meta.owns(owner.as_ref());
         let listed = billing.subscriptions_of(customer).await?;
         let known: Vec<_> = subscriptions.iter().map(|s| s.id.clone()).collect();
@@ -163,7 +157,8 @@ async fn observe_stripe<B: Billing>(
         );
         let listed = billing.checkouts_of(customer).await?;
         sessions.extend(listed.into_iter().filter(|s| ours(&s.owner)));
-    } else if let Some(id) = &status.checkout_session_id {
+    }
+    if let (true, Some(id)) = (customers.is_empty(), &status.checkout_session_id) {
         sessions.extend(billing.checkout(id).await?);
     }
     for session in sessions
@@ -233,6 +228,17 @@ pub fn is_drifted(customer: &GlyphCustomer) -> bool {
     })
 }
 
+/// The Stripe customers that something of a resource may be found with: its GlyphCustomer's, and the one that a create
+/// under way was for, which may have gone from Kubernetes since (CASE 10).
+pub fn stripe_customers(
+    customer: Option<&GlyphCustomer>,
+    under_way: Option<&Intent>,
+) -> Vec<String> {
+    let recorded = customer.and_then(|c| c.status.as_ref()?.stripe_customer_id.clone());
+    let frozen = intent::customer(under_way).filter(|id| Some(id) != recorded.as_ref());
+    recorded.into_iter().chain(frozen).collect()
+}
+
 /// What is known of a customer who is to pay.
 pub fn payer(customer: Option<&GlyphCustomer>) -> Payer {
     let Some(customer) = customer.filter(|c| c.metadata.deletion_timestamp.is_none()) else {
@@ -283,7 +289,7 @@ struct MakeCheckout;
 impl<B: Billing> Make<B> for MakeCheckout {
     type Params = CheckoutParams;
     type Made = CheckoutSession;
-    const OPERATION: &'static str = "CreateCheckout";
+    const OPERATION: &'static str = CREATE_CHECKOUT;
 
     async fn look(billing: &B, params: &CheckoutParams) -> CallResult<Vec<CheckoutSession>> {
         let all = billing.checkouts_of(&params.customer).await?;
@@ -313,7 +319,7 @@ struct MakeSubscription;
 impl<B: Billing> Make<B> for MakeSubscription {
     type Params = SubscriptionParams;
     type Made = StripeSubscription;
-    const OPERATION: &'static str = "CreateSubscription";
+    const OPERATION: &'static str = CREATE_SUBSCRIPTION;
 
     async fn look(billing: &B, params: &SubscriptionParams) -> CallResult<Vec<StripeSubscription>> {
         let all = billing.subscriptions_of(&params.customer).await?;

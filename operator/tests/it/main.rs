@@ -19,6 +19,7 @@ mod healing;
 mod keys;
 mod leading;
 mod main_job;
+mod midway;
 mod once;
 mod plans;
 mod quiet;

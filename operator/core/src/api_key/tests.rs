@@ -48,6 +48,7 @@ impl World {
                 },
                 generation: Some(1),
                 deleting: false,
+                deleted_at: None,
                 finalized: false,
             },
             spec: self.spec.clone(),

@@ -17,6 +17,7 @@ fn meta() -> Meta {
         },
         generation: Some(1),
         deleting: false,
+        deleted_at: None,
         finalized: false,
     }
 }
@@ -63,6 +64,7 @@ impl World {
         Observed {
             meta: Meta {
                 deleting,
+                deleted_at: None,
                 finalized: self.finalized,
                 ..meta()
             },

@@ -15,6 +15,7 @@ fn meta() -> Meta {
         },
         generation: Some(1),
         deleting: false,
+        deleted_at: None,
         finalized: false,
     }
 }
@@ -65,6 +66,7 @@ impl World {
         Observed {
             meta: Meta {
                 deleting,
+                deleted_at: None,
                 finalized: self.finalized,
                 ..meta()
             },

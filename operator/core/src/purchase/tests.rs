@@ -24,6 +24,7 @@ fn observed() -> Observed {
             owner: owner(),
             generation: Some(1),
             deleting: false,
+            deleted_at: None,
             finalized: true,
         },
         spec: serde_json::from_value(spec).unwrap(),
@@ -105,7 +106,6 @@ fn credits_are_frozen_in_the_session_as_the_pack_has_them_then() {
 }
 
 #[test]
-#[test]
 fn more_credits_than_a_grant_can_hold_are_not_offered_for_payment() {
     let mut observed = observed();
     let mut sell = |credits| {
@@ -124,6 +124,7 @@ fn more_credits_than_a_grant_can_hold_are_not_offered_for_payment() {
     }
 }
 
+#[test]
 fn a_pack_is_sold_by_a_price_of_its_present_spec_only() {
     let pack = |observed: i64| -> CreditPack {
         serde_json::from_value(json!({
@@ -211,6 +212,28 @@ fn a_purchase_that_goes_ends_its_link_waits_for_money_under_way_and_grants_what_
     assert_eq!(plan(&observed), Next::Do(Action::RemoveFinalizer));
     observed.sessions = vec![session(CheckoutState::Complete, true)];
     assert!(matches!(plan(&observed), Next::Do(Action::Grant(_))));
+}
+
+/// CASE 10.
+#[test]
+fn a_session_whose_answer_was_lost_is_found_under_its_key_before_a_purchase_goes() {
+    let Next::Do(Action::MakeCheckout(params)) = plan(&observed()) else {
+        panic!("no session is made");
+    };
+    let mut observed = observed();
+    let now = observed.meta.now;
+    observed.status.intent =
+        Some(intent::new("u-1", CREATE_CHECKOUT, &params, "nonce", now).unwrap());
+    (observed.meta.deleting, observed.payer) = (true, Payer::Missing);
+    assert_eq!(plan(&observed), Next::Do(Action::MakeCheckout(params)));
+    observed.sessions = vec![session(CheckoutState::Open, false)];
+    assert_eq!(
+        plan(&observed),
+        Next::Do(Action::ExpireCheckout("cs_1".to_owned()))
+    );
+    observed.sessions[0].state = CheckoutState::Expired;
+    observed.status.intent = None;
+    assert_eq!(plan(&observed), Next::Do(Action::RemoveFinalizer));
 }
 
 #[test]

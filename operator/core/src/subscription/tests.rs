@@ -91,6 +91,7 @@ impl World {
                 owner: owner(),
                 generation: Some(self.generation),
                 deleting: self.deleting,
+                deleted_at: None,
                 finalized: self.finalized,
             },
             spec: self.spec.clone(),

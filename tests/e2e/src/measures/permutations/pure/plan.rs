@@ -65,6 +65,7 @@ pub(super) fn meta(kind: &str) -> Meta {
         owner,
         generation: Some(1),
         deleting: false,
+        deleted_at: None,
         finalized: true,
     }
 }
