@@ -142,6 +142,7 @@ fn register_endpoint(
         client: client.clone(),
         namespace: settings.lease_namespace(),
         name: settings.webhook_kept_in.clone(),
+        lease: settings.lease.lease_name.clone(),
         url: settings.webhook_url.clone(),
     };
     if registrar.url.is_some() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use glyph_operator_core::event::TYPES;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::WatchStreamExt;
@@ -68,6 +69,8 @@ pub struct Registrar<E> {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// Name of the Lease that replicas agree by, in that namespace too.
+    pub lease: String,
     /// The public address of our webhooks; without one there is nothing to keep.
     pub url: Option<String>,
 }
@@ -76,7 +79,7 @@ pub struct Registrar<E> {
 enum RegisterError {
     #[error(transparent)]
     Stripe(#[from] CallError),
-    #[error("failed to keep the webhook endpoint's Secret")]
+    #[error("failed to keep the webhook endpoint's Secret, or to read the Lease")]
     Kubernetes(#[from] kube::Error),
     #[error(transparent)]
     LostLease(#[from] LostLease),
@@ -108,21 +111,21 @@ impl<E: Endpoints> Registrar<E> {
 
     /// Exactly one endpoint of ours, whose secret is in the Secret.
     async fn keep(&self, lead: &Lead, url: &str) -> Result<(), RegisterError> {
-        let mark = format!("{}/{}", self.namespace, self.name);
+        let mark = self.mark().await?;
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let secret = api.get_opt(&self.name).await?;
         let kept = secret
             .filter(|secret| entry(secret).is_some())
             .and_then(|secret| secret.annotations().get(OF).cloned());
         let all = self.stripe.endpoints().await?;
-        let (current, former): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .filter(|endpoint| endpoint.mark.as_deref() == Some(mark.as_str()))
-            .partition(|endpoint| endpoint.url == url && Some(&endpoint.id) == kept.as_ref());
+        let Ours { current, former } = Ours::among(all, url, kept.as_deref(), &mark);
         lead.check()?;
-        match current.first() {
-            Some(current) if is_as_it_should_be(current) => {}
-            Some(current) => self.stripe.update_endpoint(&current.id, &TYPES).await?,
+        match current {
+            Some(current) if is_as_it_should_be(&current, &mark) => {}
+            Some(current) => {
+                let id = &current.id;
+                self.stripe.update_endpoint(id, &mark, &TYPES).await?;
+            }
             None => {
                 let made = self.stripe.create_endpoint(url, &mark, &TYPES).await?;
                 tracing::info!(endpoint = made.id, url, "registered the webhook endpoint");
@@ -138,23 +141,104 @@ impl<E: Endpoints> Registrar<E> {
         }
         for former in former {
             lead.check()?;
-            self.stripe.delete_endpoint(&former.id).await?;
+            self.stripe.delete_endpoint(&former).await?;
             tracing::info!(
-                endpoint = former.id,
+                endpoint = former,
                 "deleted a former webhook endpoint of ours"
             );
         }
         Ok(())
     }
+
+    /// What our endpoints bear. Names are the same in many clusters, and one Stripe account may serve several: the UID
+    /// of the Lease, which stays when the Secret is lost, is nobody else's.
+    async fn mark(&self) -> kube::Result<String> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let uid = leases.get(&self.lease).await?.uid().unwrap_or_default();
+        Ok(format!("{}/{}/{uid}", self.namespace, self.name))
+    }
 }
 
-fn is_as_it_should_be(endpoint: &Endpoint) -> bool {
+/// The endpoints at Stripe that are ours.
+#[derive(Debug, PartialEq, Eq)]
+struct Ours {
+    /// The one whose secret is kept, whatever mark it bears: an earlier Lease's, perhaps.
+    current: Option<Endpoint>,
+    /// Ids of others that bear our mark, and of no others.
+    former: Vec<String>,
+}
+
+impl Ours {
+    fn among(all: Vec<Endpoint>, url: &str, kept: Option<&str>, mark: &str) -> Self {
+        let is_current = |one: &Endpoint| one.url == url && Some(one.id.as_str()) == kept;
+        let (current, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_current);
+        let marked = |one: &Endpoint| one.mark.as_deref() == Some(mark);
+        let former = others.into_iter().filter(marked);
+        Self {
+            current: current.into_iter().next(),
+            former: former.map(|one| one.id).collect(),
+        }
+    }
+}
+
+fn is_as_it_should_be(endpoint: &Endpoint, mark: &str) -> bool {
     let mut events: Vec<&str> = endpoint.events.iter().map(String::as_str).collect();
     events.sort_unstable();
-    endpoint.enabled && events == TYPES
+    endpoint.enabled && events == TYPES && endpoint.mark.as_deref() == Some(mark)
 }
 
 fn entry(secret: &Secret) -> Option<String> {
     let bytes = secret.data.as_ref()?.get(ENTRY)?;
     String::from_utf8(bytes.0.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://api.example.com/webhooks/stripe";
+
+    fn endpoint(id: &str, url: &str, mark: Option<&str>) -> Endpoint {
+        Endpoint {
+            id: id.to_owned(),
+            url: url.to_owned(),
+            events: TYPES.map(str::to_owned).into(),
+            enabled: true,
+            mark: mark.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_endpoint_of_an_operator_of_the_same_names_in_another_cluster_is_left_alone() {
+        let elsewhere = endpoint(
+            "we_2",
+            "https://other.example.com",
+            Some("glyph/hook/uid-2"),
+        );
+        let by_hand = endpoint("we_3", URL, None);
+        let of_names_alone = endpoint("we_4", "https://other.example.com", Some("glyph/hook"));
+        let all = vec![elsewhere, by_hand, of_names_alone];
+        let ours = Ours::among(all, URL, Some("we_1"), "glyph/hook/uid-1");
+        assert_eq!((ours.current, ours.former), (None, Vec::new()));
+    }
+
+    #[test]
+    fn one_whose_secret_is_lost_or_whose_address_is_former_is_deleted_and_the_kept_one_stays() {
+        let mark = "glyph/hook/uid-1";
+        let kept = endpoint("we_1", URL, Some(mark));
+        let lost = endpoint("we_2", URL, Some(mark));
+        let moved = endpoint("we_3", "https://former.example.com", Some(mark));
+        let all = vec![lost, kept.clone(), moved];
+        let ours = Ours::among(all, URL, Some("we_1"), mark);
+        assert_eq!(ours.current, Some(kept));
+        assert_eq!(ours.former, ["we_2", "we_3"]);
+    }
+
+    #[test]
+    fn the_kept_one_is_ours_under_another_mark_too_and_is_marked_anew() {
+        let kept = endpoint("we_1", URL, Some("glyph/hook/uid-of-a-lease-that-is-gone"));
+        let ours = Ours::among(vec![kept.clone()], URL, Some("we_1"), "glyph/hook/uid-1");
+        assert_eq!(ours.current.as_ref(), Some(&kept));
+        assert!(!is_as_it_should_be(&kept, "glyph/hook/uid-1"));
+    }
 }

@@ -208,10 +208,11 @@ pub trait Endpoints: Send + Sync + 'static {
         mark: &str,
         events: &[&str],
     ) -> impl Future<Output = CallResult<NewEndpoint>> + Send;
-    /// Sets what one listens to, and that it does.
+    /// Sets what one listens to, that it does, and the mark that it bears.
     fn update_endpoint(
         &self,
         id: &str,
+        mark: &str,
         events: &[&str],
     ) -> impl Future<Output = CallResult<()>> + Send;
     /// Deletes one; one that is gone is no error.

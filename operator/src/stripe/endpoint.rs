@@ -82,6 +82,7 @@ struct CreateEndpoint<'a> {
 struct UpdateEndpoint<'a> {
     disabled: bool,
     enabled_events: &'a [&'a str],
+    metadata: BTreeMap<&'a str, &'a str>,
 }
 
 impl Endpoints for StripeBilling {
@@ -114,10 +115,11 @@ impl Endpoints for StripeBilling {
             .await
     }
 
-    async fn update_endpoint(&self, id: &str, events: &[&str]) -> CallResult<()> {
+    async fn update_endpoint(&self, id: &str, mark: &str, events: &[&str]) -> CallResult<()> {
         let parameters = UpdateEndpoint {
             disabled: false,
             enabled_events: events,
+            metadata: BTreeMap::from([(MARK, mark)]),
         };
         let request = by_id(StripeMethod::Post, "webhook_endpoints", id).form(&parameters);
         self.write::<WireEndpoint>("update the webhook endpoint", ONE, request, None)

@@ -1,5 +1,6 @@
 //! The webhook endpoint that the operator registers for itself.
 
+use glyph_crds::Tier;
 use glyph_harness::{Settings, poll_until};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
@@ -78,4 +79,33 @@ async fn an_endpoint_whose_secret_is_lost_is_replaced_and_deleted() {
         (kept != first).then_some(kept)
     });
     second.await.unwrap();
+}
+
+/// One Stripe account can serve operators of several clusters, whose namespaces and Secrets bear the same names.
+#[tokio::test]
+async fn endpoints_of_operators_of_the_same_names_elsewhere_are_left_alone() {
+    let stage = Stage::without_webhooks("elsewhere").await;
+    let mark = format!("{}/{NAME}", stage.namespace.name());
+    for mark in [mark.clone(), format!("{mark}/another-uid")] {
+        let form = format!(
+            "url=https://elsewhere.example.com&enabled_events[]=invoice.paid&metadata[glyph_endpoint]={mark}"
+        );
+        stage
+            .in_dashboard("POST", "/v1/webhook_endpoints", &form)
+            .await;
+    }
+    let _operator = stage.operator_with(registering(&stage)).await;
+    let registered = async || {
+        let mut all = endpoints(&stage);
+        all.retain(|one| one["url"] == stage.webhook_url().as_str());
+        (all.len() == 1).then_some(())
+    };
+    poll_until("its own endpoint", SOON, registered)
+        .await
+        .unwrap();
+    stage.tiers().await;
+    stage
+        .condition::<Tier>("starter", "Ready", "True", "OnSale")
+        .await;
+    assert_eq!(endpoints(&stage).len(), 3);
 }
