@@ -51,7 +51,7 @@ impl<O: OwnerLookup> Marker<O> {
         Some(owners)
     }
 
-    /// Puts the event on every resource it is about.
+    /// Puts the event on every resource it is about: one that refuses it does not keep it from the others.
     ///
     /// # Errors
     /// When Kubernetes does not hold it on one of them.
@@ -61,12 +61,15 @@ impl<O: OwnerLookup> Marker<O> {
         } else {
             Told::Foreign
         };
+        let mut failed = None;
         for owner in owners {
-            if self.mark(owner, event).await? != Marked::Foreign {
-                told = Told::Held;
+            match self.mark(owner, event).await {
+                Ok(Marked::Foreign) => {}
+                Ok(Marked::Marked | Marked::Known) => told = Told::Held,
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(told)
+        failed.map_or(Ok(told), Err)
     }
 
     /// Puts the event on one resource.

@@ -36,7 +36,11 @@ pub struct Lead {
 }
 
 impl Lead {
-    fn new(valid_until: Instant, swept: Option<Timestamp>, stopping: CancellationToken) -> Self {
+    pub(crate) fn new(
+        valid_until: Instant,
+        swept: Option<Timestamp>,
+        stopping: CancellationToken,
+    ) -> Self {
         Self {
             valid_until: Arc::new(Mutex::new(valid_until)),
             swept: Arc::new(Mutex::new(swept)),

@@ -1,6 +1,9 @@
 //! The sweep of Stripe's list of events, by the leader: from where the last one ended to now, it puts the newest event
 //! about each resource on it, and so heals what no webhook told.
 //!
+//! One resource that does not take its event does not keep the others from theirs. What Kubernetes refuses for good is said
+//! and left to the next full pass; for anything else the next sweep begins where this one did.
+//!
 //! Where it ended stands on the leader's Lease: that is written every few seconds anyway, by the leader alone, so that a
 //! quiet world costs no write. Events that Stripe lists late, or that a clock apart from ours dates, are looked
 //! at for [`OVERLAP`].
@@ -10,6 +13,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use glyph_operator_core::billing::Owner;
 use glyph_operator_core::event::known_type;
 use glyph_runtime::admin::Metrics;
 use glyph_runtime::clock::Clock;
@@ -42,8 +46,12 @@ pub struct Sweep<O, E> {
 enum SweepError {
     #[error(transparent)]
     Stripe(#[from] CallError),
-    #[error("failed to put an event on its resource")]
-    Kubernetes(#[from] kube::Error),
+    #[error("failed to put events on {resources} resources, first")]
+    Kubernetes {
+        resources: usize,
+        #[source]
+        first: kube::Error,
+    },
     #[error(transparent)]
     LostLease(#[from] LostLease),
     #[error("the resources are not all listed yet")]
@@ -128,24 +136,56 @@ impl<O: OwnerLookup, E: Events> Sweep<O, E> {
             }
         }
         marked.retain(|uid, _| newest.contains_key(uid));
-        for (uid, (owner, event)) in newest {
-            if marked.get(&uid) == Some(&event) {
-                continue;
-            }
-            lead.check()?;
-            if self.marker.mark(&owner, &event).await? == Marked::Marked {
-                self.metrics.healed.inc();
-                tracing::info!(
-                    event,
-                    owner = format!("{}/{}/{}", owner.kind, owner.namespace, owner.name),
-                    "took an event from Stripe's list"
-                );
-            }
-            marked.insert(uid, event);
-        }
+        newest.retain(|uid, (_, event)| marked.get(uid) != Some(event));
+        self.tell(lead, newest.into_values(), marked).await?;
         lead.set_swept(from.max(begun.saturating_sub(OVERLAP).unwrap_or(begun)));
         Ok(())
     }
+
+    /// Puts each event on its resource, and into `marked` those of which that was the last word.
+    async fn tell(
+        &self,
+        lead: &Lead,
+        events: impl Iterator<Item = (Owner, String)>,
+        marked: &mut HashMap<String, String>,
+    ) -> Result<(), SweepError> {
+        let mut failed = Vec::new();
+        for (owner, event) in events {
+            lead.check()?;
+            let name = format!("{}/{}/{}", owner.kind, owner.namespace, owner.name);
+            match self.marker.mark(&owner, &event).await {
+                Ok(Marked::Marked) => {
+                    self.metrics.healed.inc();
+                    tracing::info!(event, owner = name, "took an event from Stripe's list");
+                }
+                Ok(Marked::Known | Marked::Foreign) => {}
+                Err(error) if is_for_good(&error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(
+                        event,
+                        owner = name,
+                        error,
+                        "Kubernetes refuses an event on its resource, which waits for its next full pass"
+                    );
+                }
+                Err(error) => {
+                    failed.push(error);
+                    continue;
+                }
+            }
+            marked.insert(owner.uid, event);
+        }
+        let resources = failed.len();
+        match failed.into_iter().next() {
+            Some(first) => Err(SweepError::Kubernetes { resources, first }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether Kubernetes would say the same again, so that the sweep need not wait for it.
+fn is_for_good(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 404 | 422))
 }
 
 /// What is counted of sweeps.
@@ -178,3 +218,6 @@ impl SweepMetrics {
         self.last.set(at.as_second());
     }
 }
+
+#[cfg(test)]
+mod tests;
