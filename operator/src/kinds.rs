@@ -31,10 +31,20 @@ impl Watched for Tier {
         &stores.tiers
     }
 
-    /// Not how many subscribe: each new one would wake all the others.
+    /// What subscriptions and keys go by. Not its words, limits and features, nor how many subscribe: an edit of
+    /// those would wake all subscribers.
     fn shown(&self) -> Value {
-        let price = self.status.as_ref().map(|status| &status.stripe_price_id);
-        json!([self.spec, price])
+        let spec = &self.spec;
+        json!([
+            spec.price,
+            spec.contact_sales,
+            spec.trial_days,
+            spec.trial_payment_method,
+            spec.existing_subscribers,
+            spec.grace,
+            spec.keys_before_payment,
+            self.status.as_ref().map(|status| &status.stripe_price_id),
+        ])
     }
 
     fn inputs(&self, view: &View<'_>) -> Option<Value> {
@@ -133,7 +143,7 @@ impl Watched for GlyphCustomer {
         .map(ResourceExt::uid)
         .collect();
         rivals.sort();
-        Some(json!([standing, tier.map(|tier| tier.spec), rivals]))
+        Some(json!([standing, tier.map(|tier| tier.spec.grace), rivals]))
     }
 
     fn stripe_ids(&self) -> Vec<&str> {

@@ -76,6 +76,40 @@ fn a_resource_is_woken_by_its_spec_its_deletion_and_stripes_events_and_not_by_it
 }
 
 #[test]
+fn an_edit_of_a_tiers_words_or_limits_wakes_no_subscriber_and_one_of_its_price_wakes_all() {
+    let stores = watches().stores;
+    let tier = |change: Value| -> Guarded<Tier> {
+        let mut value = json!({
+            "apiVersion": "glyphapi.ai/v1alpha1",
+            "kind": "Tier",
+            "metadata": {"name": "starter", "namespace": "shop", "uid": "t"},
+            "spec": {"displayName": "Starter", "price": {"currency": "usd", "amount": 2900, "interval": "Month"}},
+        });
+        let spec = value["spec"].as_object_mut().unwrap();
+        spec.extend(change.as_object().unwrap().clone());
+        serde_json::from_value(value).unwrap()
+    };
+    let mut marks = Marks::default();
+    marks.take(Event::Apply(tier(json!({}))), &stores);
+    for words in [
+        json!({"displayName": "Beginner"}),
+        json!({"description": "For a start", "features": ["One", "Two"]}),
+        json!({"quota": {"requests": 9}, "overQuota": "Credits"}),
+    ] {
+        assert_eq!(marks.take(Event::Apply(tier(words)), &stores), []);
+    }
+    for terms in [
+        json!({"price": {"currency": "usd", "amount": 3900, "interval": "Month"}}),
+        json!({"grace": {"days": 3}}),
+        json!({"existingSubscribers": "Now"}),
+        json!({"keysBeforePayment": true}),
+    ] {
+        let woken = marks.take(Event::Apply(tier(terms.clone())), &stores);
+        assert_eq!(woken, [dependent()], "{terms}");
+    }
+}
+
+#[test]
 fn who_depended_on_a_resource_is_woken_when_it_goes_also_unseen() {
     let stores = watches().stores;
     let mut marks = Marks::default();
