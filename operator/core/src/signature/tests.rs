@@ -46,6 +46,7 @@ fn the_published_algorithm_gives_the_known_answer() {
     assert_eq!(verify(header, b"{}", ["whsec_test"], now), Ok(()));
 }
 
+/// CASE 31.
 #[test]
 fn only_v0_is_refused_even_when_it_fits() {
     let fits = v1(SECRET);
@@ -55,6 +56,7 @@ fn only_v0_is_refused_even_when_it_fits() {
     assert_eq!(check(&beside), Ok(()));
 }
 
+/// CASE 31.
 #[test]
 fn a_time_that_is_missing_doubled_or_no_number_is_refused() {
     let v1 = v1(SECRET);
@@ -90,6 +92,7 @@ fn a_time_that_is_missing_doubled_or_no_number_is_refused() {
     );
 }
 
+/// CASE 31.
 #[test]
 fn three_hundred_seconds_are_allowed_either_way_and_not_one_more() {
     let header = signed();
@@ -108,6 +111,7 @@ fn the_time_is_part_of_what_is_signed() {
     assert_eq!(check(&same_number), Err(Mismatch));
 }
 
+/// CASE 31.
 #[test]
 fn the_second_of_two_v1_signatures_is_enough() {
     let both = format!("t={SIGNED_AT},v1={},v1={}", "0".repeat(64), v1(SECRET));
@@ -116,6 +120,7 @@ fn the_second_of_two_v1_signatures_is_enough() {
     assert_eq!(check(&garbage_first), Ok(()));
 }
 
+/// CASE 31.
 #[test]
 fn upper_case_short_or_long_hex_is_refused() {
     let v1 = v1(SECRET);
@@ -125,6 +130,7 @@ fn upper_case_short_or_long_hex_is_refused() {
     assert_eq!(check(&format!("t={SIGNED_AT},v1=")), Err(Mismatch));
 }
 
+/// CASE 31.
 #[test]
 fn a_body_that_was_written_again_is_refused() {
     let header = signed();
@@ -136,6 +142,7 @@ fn a_body_that_was_written_again_is_refused() {
     );
 }
 
+/// CASE 31.
 #[test]
 fn an_empty_body_passes_only_with_its_own_signature() {
     let header = signed();
@@ -145,6 +152,7 @@ fn an_empty_body_passes_only_with_its_own_signature() {
     assert_eq!(empty(&format!("t={SIGNED_AT},v1={own}")), Ok(()));
 }
 
+/// CASE 31.
 #[test]
 fn the_old_secret_is_good_while_it_is_configured_beside_the_new_one() {
     let old = format!("t={SIGNED_AT},v1={}", v1(OLD_SECRET));

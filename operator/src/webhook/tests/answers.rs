@@ -68,6 +68,7 @@ fn problem(answer: &Answer) -> Value {
     serde_json::from_str(&answer.text).unwrap()
 }
 
+/// CASE 29.
 #[tokio::test]
 async fn an_event_about_nobody_is_acknowledged_and_so_is_a_type_nobody_knows() {
     let receiver = receiver(Owners::Nobody);
@@ -108,6 +109,7 @@ async fn nothing_is_acknowledged_while_the_resources_are_not_listed() {
     assert_eq!(answer.status, 503);
 }
 
+/// CASE 31.
 #[tokio::test]
 async fn a_signature_that_does_not_fit_is_refused_and_says_why() {
     let receiver = receiver(Owners::Ada);
@@ -133,6 +135,7 @@ async fn a_signature_that_does_not_fit_is_refused_and_says_why() {
     assert_eq!(receiver.send(none).await.status, 400);
 }
 
+/// CASE 31, the last part.
 #[tokio::test]
 async fn the_old_secret_is_good_while_it_is_listed() {
     let body = customer_created();
@@ -169,6 +172,7 @@ async fn a_list_of_secrets_that_holds_none_believes_nobody() {
     assert_eq!(receiver.send(request(&header, body)).await.status, 400);
 }
 
+/// CASE 30.
 #[tokio::test]
 async fn an_event_of_the_other_mode_is_refused() {
     let mut live = event("evt_1", "customer.created", json!({"id": "cus_1"}));
@@ -197,10 +201,6 @@ async fn what_stripe_signed_but_is_no_event_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_413_and_one_at_the_limit_is_read() {
-    let receiver = receiver(Owners::Nobody);
-    let mut body = customer_created();
-#[tokio::test]
 async fn what_is_no_event_is_told_without_its_values() {
     let captured = Captured::start();
     let body = json!({"id": "evt_1", "type": "invoice.paid", "livemode": "payload@\"example.com"});
@@ -218,6 +218,10 @@ async fn what_is_no_event_is_told_without_its_values() {
 }
 
 /// CASE 31, over the limit.
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_and_one_at_the_limit_is_read() {
+    let receiver = receiver(Owners::Nobody);
+    let mut body = customer_created();
     body.resize(LARGEST_BODY, b' ');
     assert_eq!(receiver.signed(body.clone()).await.status, 200);
     body.push(b' ');

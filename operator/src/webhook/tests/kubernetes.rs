@@ -230,6 +230,7 @@ async fn an_object_nobody_records_wakes_the_customer_it_belongs_to() {
     assert_eq!(shop.marked::<Subscription>("ada").await, None);
 }
 
+/// CASE 29, the second half.
 #[tokio::test]
 async fn a_deleted_or_foreign_owner_is_acknowledged_and_nothing_is_written() {
     let shop = Shop::open().await;
