@@ -1,5 +1,6 @@
 //! The measures: programs whose result is a figure. A new one is a module here and a line in [`Measure`].
 
+mod chaos;
 mod draw;
 mod exact;
 mod kill;
@@ -12,6 +13,7 @@ use clap::Subcommand;
 
 use crate::report::Report;
 
+pub use chaos::Chaos;
 pub use exact::Exact;
 pub use kill::Kill;
 pub use latency::Latency;
@@ -30,6 +32,8 @@ pub enum Measure {
     Kill(Kill),
     /// The events of a first purchase in every order, each one to three times: the same end, credits granted once.
     Permutations(Permutations),
+    /// Drawn operations on everything, against a model: what may never be never is, and all comes to rest as it should.
+    Chaos(Chaos),
     /// What a start with nothing to do costs, and the calls to Stripe after an outage: 1,000 customers, some 20 minutes.
     Quiet(Quiet),
     /// A year of a customer's life by Stripe's clock, checked at each step in four places.
@@ -47,6 +51,7 @@ impl Measure {
             Self::Latency(settings) => settings.take().await,
             Self::Kill(settings) => settings.take().await,
             Self::Permutations(settings) => settings.take().await,
+            Self::Chaos(settings) => settings.take().await,
             Self::Quiet(settings) => settings.take().await,
             Self::Year(settings) => settings.take().await,
         }
