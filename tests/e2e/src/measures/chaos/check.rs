@@ -51,7 +51,7 @@ fn never_in_stripe(stripe: &Stripe) -> Vec<String> {
 pub(super) fn at_rest(model: &Model, seen: &Seen) -> Vec<String> {
     let mut wrong = never(seen);
     for resource in seen.resources() {
-        wrong.extend(unsettled(&resource));
+        wrong.extend(unsettled(seen, &resource));
     }
     wrong.extend(customer(seen));
     wrong.extend(subscription::at_rest(model, seen));
@@ -60,7 +60,7 @@ pub(super) fn at_rest(model: &Model, seen: &Seen) -> Vec<String> {
 }
 
 /// What holds of every resource.
-fn unsettled(resource: &Value) -> Vec<String> {
+fn unsettled(seen: &Seen, resource: &Value) -> Vec<String> {
     let (kind, name) = (&resource["kind"], &resource["metadata"]["name"]);
     let (kind, name) = (
         kind.as_str().unwrap_or_default(),
@@ -74,7 +74,8 @@ fn unsettled(resource: &Value) -> Vec<String> {
             status["intent"]
         ));
     }
-    if !resource["metadata"]["deletionTimestamp"].is_null() {
+    let uid = resource["metadata"]["uid"].as_str().unwrap_or_default();
+    if is_deleted(resource) && !credits::is_under_way(seen, uid) {
         wrong.push(format!("{kind} {name} is deleted, and still there"));
     }
     let sold = ["Tier", "CreditPack", "GlyphCustomer"].contains(&kind);
@@ -121,6 +122,10 @@ fn customer(seen: &Seen) -> Vec<String> {
         }
     }
     wrong
+}
+
+fn is_deleted(resource: &Value) -> bool {
+    !resource["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// Whether a condition is True.

@@ -56,6 +56,7 @@ pub(super) fn at_rest(model: &Model, seen: &Seen) -> Vec<String> {
     let names: Vec<_> = seen
         .purchases
         .iter()
+        .filter(|one| one.metadata.deletion_timestamp.is_none())
         .map(|one| name(one).to_owned())
         .collect();
     let mut wanted = model.purchases.clone();
@@ -141,6 +142,19 @@ fn taken_back(stripe: &Stripe, session: &Value) -> i64 {
     (PACK.0 * refunded + PACK.1 - 1) / PACK.1
 }
 
+/// Whether a purchase's money is on its way: ordered, and neither there nor refused.
+pub(super) fn is_under_way(seen: &Seen, uid: &str) -> bool {
+    let ordered = |one: &&Value| {
+        owner(one) == uid && one["status"] == "complete" && one["payment_status"] == "unpaid"
+    };
+    let charges = &seen.stripe.charges;
+    seen.stripe.sessions.iter().filter(ordered).any(|session| {
+        charges.iter().any(|charge| {
+            charge["payment_intent"] == session["payment_intent"] && charge["status"] == "pending"
+        })
+    })
+}
+
 /// What a purchase says is what Stripe says of its sessions.
 fn purchase(seen: &Seen, resource: &CreditPurchase) -> Vec<String> {
     let ours = || {
@@ -153,14 +167,7 @@ fn purchase(seen: &Seen, resource: &CreditPurchase) -> Vec<String> {
     let done = ours().find(|one| one["status"] == "complete");
     let open = seen.open_sessions(uid(resource));
     let debit = done.is_some_and(|one| one["payment_status"] != "paid");
-    let failed = debit && {
-        let charges =
-            seen.stripe.charges.iter().filter(|one| {
-                Some(&one["payment_intent"]) == done.map(|one| &one["payment_intent"])
-            });
-        charges.clone().any(|one| one["status"] == "failed")
-            && !charges.clone().any(|one| one["status"] == "pending")
-    };
+    let failed = debit && !is_under_way(seen, uid(resource));
     let state = match done {
         Some(_) if failed => "Failed",
         Some(_) if debit => "Processing",

@@ -67,7 +67,7 @@ impl Play<'_> {
             O::Refund(..) | O::Dispute(_) | O::CloseDispute(_) => done(self.give_back(operation)),
             O::Pass(span) => {
                 for piece in span.pieces() {
-                    self.stage.pass_time(piece)?;
+                    self.pass(piece).await?;
                 }
                 done(true)
             }
@@ -76,6 +76,27 @@ impl Play<'_> {
             O::InStripe(edit) => done(self.edit_in_stripe(edit)),
             O::Settle => done(true),
         }
+    }
+
+    /// Lets so many seconds pass at one moment for Stripe and the operator, which is stopped meanwhile; then lets what
+    /// Stripe has to tell arrive, so that no delivery takes days.
+    async fn pass(&self, seconds: i64) -> Result<()> {
+        let control = self.control();
+        let events = || control.counts().get("event").map_or(0, |count| count.live);
+        let (before, delivered) = (events(), control.deliveries().len());
+        self.operator.pause();
+        let passed = self.stage.pass_time(seconds);
+        self.operator.resume();
+        passed?;
+        let begun = Instant::now();
+        let held = matches!(self.webhooks, Some(Webhooks::Held | Webhooks::Reversed));
+        while self.operator.is_running() && !held && begun.elapsed() < PATIENCE / 5 {
+            if control.deliveries().len() - delivered >= events() - before {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     }
 
     fn control(&self) -> &Control {
