@@ -130,10 +130,12 @@ pub struct Observed {
 }
 
 /// What to do for a subscription.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Before anything external.
     AddFinalizer,
+    /// Write down what Stripe says, before anything is changed there.
+    TakeOver(Box<SubscriptionStatus>),
     /// Make a checkout session, or find it.
     MakeCheckout(CheckoutParams),
     /// End an open checkout session.
@@ -210,13 +212,26 @@ pub fn plan(observed: &Observed) -> Next<Action> {
     }
     let open = payable(sessions, meta.now);
     if let Some(subscription) = current(subscriptions, status.stripe_subscription_id.as_deref()) {
-        // It is paid: no second payable session may stand beside it (CASE 22).
-        if let Some(session) = open {
-            return Next::Do(Action::ExpireCheckout(session.id.clone()));
-        }
-        return change::plan_running(observed, subscription);
+        let next = match open {
+            // It is paid: no second payable session may stand beside it (CASE 22).
+            Some(session) => Next::Do(Action::ExpireCheckout(session.id.clone())),
+            None => change::plan_running(observed, subscription),
+        };
+        return told_first(observed, subscription, next);
     }
     plan_first_payment(observed, open)
+}
+
+/// What was paid is served even if what is to be done next fails, or is refused for as long as the spec asks for it.
+fn told_first(
+    observed: &Observed,
+    running: &StripeSubscription,
+    next: Next<Action>,
+) -> Next<Action> {
+    match (&next, status::untold(observed, running)) {
+        (Next::Do(_), Some(told)) => Next::Do(Action::TakeOver(Box::new(told))),
+        _ => next,
+    }
 }
 
 fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Next<Action> {

@@ -22,7 +22,7 @@ use crate::ports::{Billing, CallResult, Identity};
 use crate::reconcile::Controller;
 use crate::watches::{named, select};
 use crate::world::{FINALIZER, World};
-use crate::writer::{Reported, add_finalizer, remove_finalizers};
+use crate::writer::{Reported, add_finalizer, remove_finalizers, write_status};
 
 /// The controller of subscriptions.
 pub struct Subscriptions;
@@ -85,6 +85,9 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
         let billing = &world.shared.billing;
         match action {
             Action::AddFinalizer => return add_finalizer(world, object, FINALIZER).await,
+            Action::TakeOver(status) => {
+                write_status(world, object, *status).await?;
+            }
             Action::MakeCheckout(params) => {
                 let generation = object.metadata.generation;
                 return make::<MakeCheckout, _, _, _>(world, object, params, |status, made| {

@@ -81,8 +81,55 @@ fn offer_link(status: &mut SubscriptionStatus, observed: &Observed) {
     }
 }
 
-/// What Stripe says of the subscription.
+/// The status with Stripe's word, if it has it not yet, for what is still to be done in Stripe: what that goes by (the
+/// intent, a schedule that is being made, a session that can still be paid, whether the spec was acted on) stays.
+pub(super) fn untold(
+    observed: &Observed,
+    found: &StripeSubscription,
+) -> Option<SubscriptionStatus> {
+    let (meta, former) = (&observed.meta, &observed.status);
+    let mut status = former.clone();
+    take_state(&mut status, observed, found);
+    if observed.schedule.is_none() {
+        show_schedule(&mut status, observed);
+    }
+    if payable(&observed.sessions, meta.now).is_none() {
+        forget_checkout(&mut status);
+    }
+    if status == *former {
+        return None;
+    }
+    if former.state.is_none() {
+        // None of it was acted on.
+        status.observed_generation = Some(0);
+    }
+    status.settled_for = None;
+    let mut findings = standing(&status, found, meta.now);
+    let waiting = Blocker::wait(reason::PROGRESSING, "Stripe is being brought in line");
+    findings.synced = Findings::blocked(&waiting).synced;
+    status.find(findings, meta.generation, meta.now);
+    Some(status)
+}
+
+fn forget_checkout(status: &mut SubscriptionStatus) {
+    status.checkout_url = None;
+    status.checkout_session_id = None;
+    status.checkout_expires_at = None;
+}
+
+/// What Stripe says of the subscription, when nothing is left to be done.
 fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &StripeSubscription) {
+    forget_checkout(status);
+    status.intent = None;
+    // Between two periods, what was pending still is.
+    if !is_behind(found, observed.schedule.as_ref()) {
+        show_schedule(status, observed);
+    }
+    take_state(status, observed, found);
+}
+
+/// Where the subscription stands.
+fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &StripeSubscription) {
     let StripeSubscription {
         id,
         customer: _,
@@ -101,15 +148,7 @@ fn take_over(status: &mut SubscriptionStatus, observed: &Observed, found: &Strip
     } = found;
     let now = observed.meta.now;
     status.stripe_subscription_id = Some(id.clone());
-    status.checkout_url = None;
-    status.checkout_session_id = None;
-    status.checkout_expires_at = None;
-    status.intent = None;
     status.invoice_url.clone_from(invoice_url);
-    // Between two periods, what was pending still is.
-    if !is_behind(found, observed.schedule.as_ref()) {
-        show_schedule(status, observed);
-    }
     // A word that we do not know leaves the last known state in force, and the condition says so.
     status.state = state.or(status.state);
     if let Some((start, end)) = period {

@@ -113,6 +113,7 @@ impl World {
     fn apply(&mut self, action: Action) {
         match action {
             Action::AddFinalizer => self.finalized = true,
+            Action::TakeOver(status) => self.status = *status,
             Action::RemoveFinalizer => self.finalized = false,
             Action::MakeCheckout(params) => {
                 let id = format!("cs_{}", self.sessions.len());
@@ -596,6 +597,42 @@ fn a_move_that_has_to_wait_is_made_once_it_can_be() {
     world.converge();
     assert_eq!(world.subscriptions[0].price.as_deref(), Some("price_2"));
     assert_eq!(world.status.observed_generation, Some(2));
+}
+
+/// Found by `cargo measure chaos`: the customer paid for one tier, the spec named a dearer one by then, and the card was
+/// declined for that; the status stayed as before the payment, and so did the service.
+#[test]
+fn what_was_paid_is_taken_over_before_another_move_is_tried() {
+    let mut world = World::default();
+    world.converge();
+    world.pay();
+    world.wish("professional", sold("price_2", 9900));
+    let Next::Do(Action::TakeOver(told)) = plan(&world.observe()) else {
+        panic!("the payment is not taken over first");
+    };
+    assert_eq!(
+        (told.state, told.tier.as_deref(), &told.checkout_url),
+        (Some(State::Active), Some("starter"), &None)
+    );
+    assert_eq!(told.conditions[0].status, "True");
+    assert_ne!(told.observed_generation, Some(world.generation));
+    world.status = *told;
+    let moves = |next| matches!(next, Next::Do(Action::ChangePlan(_)));
+    assert!(moves(plan(&world.observe())), "then the spec is acted on");
+    assert!(moves(plan(&world.observe())), "also if it was refused");
+}
+
+#[test]
+fn a_link_that_can_still_be_paid_is_ended_although_the_subscription_is_taken_over() {
+    let mut world = World::default();
+    world.converge();
+    world.subscribe(State::Active, Some("price_1".into()));
+    let Next::Do(Action::TakeOver(told)) = plan(&world.observe()) else {
+        panic!("the subscription is not taken over first");
+    };
+    assert_eq!(told.checkout_session_id, world.status.checkout_session_id);
+    world.converge();
+    assert_eq!((world.open(), world.ready().0), (0, "True"));
 }
 
 /// A customer on the dearer tier, whose spec then names the cheaper one.
