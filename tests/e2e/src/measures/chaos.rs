@@ -79,14 +79,13 @@ impl Chaos {
                 .as_ref()
                 .map_or(Duration::ZERO, |ran| ran.took)
                 .as_secs_f32();
-            for (rest, waited_for) in ran.iter().flat_map(|ran| &ran.rests) {
-                if *rest > LONG {
-                    story.show(&format!(
-                        "{}: a rest took {:.1} s: {waited_for}",
-                        sequence.0,
-                        rest.as_secs_f32()
-                    ));
-                }
+            let rests = ran.iter().flat_map(|ran| &ran.rests);
+            for (rest, waited_for) in rests.filter(|(rest, _)| *rest > LONG) {
+                let (name, rest) = (&sequence.0, rest.as_secs_f32());
+                story.show(&format!(
+                    "{name}: a rest took {rest:.1} s: {waited_for}\n{:?}",
+                    sequence.1
+                ));
             }
             let wrong = tally.add(ran, &sequence);
             if let Some(wrong) = &wrong {

@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -73,6 +73,11 @@ const STEPS: [Step; 10] = [
     Step {
         name: "measure year",
         args: &["measure", "year"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure chaos",
+        args: &["measure", "chaos"],
         counts_tests: false,
     },
 ];

@@ -75,7 +75,7 @@ fn wish() -> impl Strategy<Value = Operation> {
 fn payment() -> impl Strategy<Value = Operation> {
     let card = || {
         prop_oneof![
-            4 => Just(Card::Pays),
+            8 => Just(Card::Pays),
             1 => Just(Card::Declined),
             1 => Just(Card::Fails),
         ]
@@ -146,6 +146,9 @@ struct Outline {
     /// The tier of the Subscription that is there.
     wish: Option<Level>,
     paid: bool,
+    /// The stored card fails, and a renewal with it.
+    fails: bool,
+    overdue: bool,
     ends: bool,
     reverts: bool,
     purchases: usize,
@@ -168,7 +171,8 @@ impl Outline {
             O::Revert(reverts) => running && reverts != self.reverts,
             O::Unsubscribe => self.wish.is_some(),
             O::Pay(_) => self.wish.is_some() && !self.paid,
-            O::ReplaceCard(_) | O::PayInvoice(_) => running,
+            O::ReplaceCard(card) => running && (card == Card::Fails) != self.fails,
+            O::PayInvoice(_) => self.overdue,
             O::Buy => self.open < 2,
             O::PayPack(_) => self.open > 0,
             O::BankSpeaks(_) => self.ordered > 0,
@@ -196,10 +200,22 @@ impl Outline {
             O::End(ends) => self.ends = ends,
             O::Revert(reverts) => self.reverts = reverts,
             O::Unsubscribe | O::InStripe(Edit::EndsNow) => {
-                (self.wish, self.paid, self.ends, self.reverts) = (None, false, false, false);
+                let former = std::mem::take(self);
+                *self = Self {
+                    wish: None,
+                    paid: false,
+                    fails: false,
+                    overdue: false,
+                    ends: false,
+                    reverts: false,
+                    ..former
+                };
             }
-            O::Pay(Card::Pays) => self.paid = true,
+            O::Pay(Card::Pays) => (self.paid, self.fails) = (true, false),
+            O::ReplaceCard(card) => self.fails = card == Card::Fails,
+            O::PayInvoice(Card::Pays) => self.overdue = false,
             O::Pass(Span::Month) if self.ends => (self.wish, self.paid) = (None, false),
+            O::Pass(Span::Month) => self.overdue = self.paid && self.fails,
             O::Buy => (self.purchases, self.open) = (self.purchases + 1, self.open + 1),
             O::PayPack(means) => {
                 let (ordered, bought) = match means {

@@ -1,8 +1,10 @@
 //! The subscription: what Kubernetes says is what Stripe says, what is enforced follows from that, and the one who had
 //! the last word has it.
 
+use glyph_crds::common::condition::SYNCED;
 use glyph_crds::entitlement::{Standing, in_charge};
 use glyph_crds::{Subscription, SubscriptionState as State};
+use glyph_operator_core::reason;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -200,7 +202,8 @@ fn last_word(seen: &Seen, wish: &Wish, resource: &Subscription, found: &Value) -
         ));
     }
     let differs = pending.is_none() && billed != Some(wish.level) || ends != wish.ends;
-    if is_true(&json!(resource), "Drifted") != differs {
+    // A move that Stripe refuses is no drift: the condition holds Stripe's sentence.
+    if is_true(&json!(resource), "Drifted") != differs && !is_refused(resource) {
         wrong.push(format!(
             "that {what} differs from its spec is {differs}: {}",
             said(&json!(resource))
@@ -216,6 +219,12 @@ fn last_word(seen: &Seen, wish: &Wish, resource: &Subscription, found: &Value) -
         ));
     }
     wrong
+}
+
+fn is_refused(resource: &Subscription) -> bool {
+    let conditions = resource.status.as_ref().map(|status| &status.conditions);
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|one| one.type_ == SYNCED && one.reason == reason::REFUSED)
 }
 
 /// `graceUntil`: only while overdue, counted from when that was first seen, and kept.

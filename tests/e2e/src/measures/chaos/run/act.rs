@@ -10,7 +10,7 @@ use hyper::Request;
 use serde_json::{Value, json};
 
 use super::super::model::Wish;
-use super::super::operation::{Card, Edit, Means, Operation, Webhooks};
+use super::super::operation::{Card, Edit, Means, Operation, Span, Webhooks};
 use super::super::seen::{is_live, level_of};
 use super::{CUSTOMER, Deed, PACK, Play};
 use crate::resources;
@@ -66,7 +66,12 @@ impl Play<'_> {
             }
             O::Refund(..) | O::Dispute(_) | O::CloseDispute(_) => done(self.give_back(operation)),
             O::Pass(span) => {
-                for piece in span.pieces() {
+                // Stripe keeps events for thirty days, in which there are sweeps.
+                let long = span == Span::Month;
+                for (number, piece) in span.pieces().into_iter().enumerate() {
+                    if long && number.is_multiple_of(4) {
+                        self.await_sweep().await;
+                    }
                     self.pass(piece).await?;
                 }
                 done(true)
@@ -97,6 +102,21 @@ impl Play<'_> {
             tokio::time::sleep(POLL).await;
         }
         Ok(())
+    }
+
+    /// Waits until a running operator has listed Stripe's events once more.
+    async fn await_sweep(&self) {
+        let swept = || {
+            let requests = self.control().requests();
+            let listed = requests
+                .iter()
+                .filter(|one| one.path.starts_with("/v1/events"));
+            listed.filter(|one| one.status == 200).count()
+        };
+        let (before, begun) = (swept(), Instant::now());
+        while self.operator.is_running() && swept() == before && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     fn control(&self) -> &Control {
