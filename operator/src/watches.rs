@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use glyph_crds::{
@@ -329,19 +330,22 @@ impl Follower {
 }
 
 /// What was last seen of each resource of a kind.
-struct Marks<K> {
-    known: HashMap<(String, String), Mark>,
+struct Marks<K: 'static> {
+    known: HashMap<(String, String), Mark<K>>,
     listed: Vec<Guarded<K>>,
 }
 
 /// What was last seen of a resource.
-struct Mark {
+struct Mark<K: 'static> {
     own: u64,
     shown: u64,
+    /// Whom its last change concerned.
     dependents: Vec<Wake>,
+    /// It, as the store has it: whom its end concerns may have come since.
+    object: Option<Arc<Guarded<K>>>,
 }
 
-impl<K> Default for Marks<K> {
+impl<K: 'static> Default for Marks<K> {
     fn default() -> Self {
         Self {
             known: HashMap::new(),
@@ -366,7 +370,7 @@ impl<K: Watched> Marks<K> {
             Event::Apply(object) => self.changed(&object, stores),
             Event::Delete(object) => {
                 stores.ids.set(&owner(&object), Vec::new());
-                self.gone(&key(&object))
+                self.gone(&key(&object), stores)
             }
         }
     }
@@ -389,7 +393,7 @@ impl<K: Watched> Marks<K> {
             .collect();
         let gone = absent
             .iter()
-            .flat_map(|key| self.gone(key))
+            .flat_map(|key| self.gone(key, stores))
             .collect::<Vec<_>>();
         let changed = listed
             .iter()
@@ -402,6 +406,7 @@ impl<K: Watched> Marks<K> {
     fn changed(&mut self, object: &Guarded<K>, stores: &Stores) -> Vec<Wake> {
         let (key, own, shown) = (key(object), own_mark(object), shown_mark(object));
         self.index(object, stores);
+        let stored = K::store(stores).get(&ObjectRef::from_obj(object));
         let before = self.known.get(&key);
         let own_changed = before.is_none_or(|mark| mark.own != own);
         let shown_changed = before.is_none_or(|mark| mark.shown != shown);
@@ -427,18 +432,28 @@ impl<K: Watched> Marks<K> {
                     own,
                     shown,
                     dependents,
+                    object: stored,
                 },
             );
         } else if let Some(mark) = self.known.get_mut(&key) {
-            mark.own = own;
+            (mark.own, mark.object) = (own, stored);
         }
         wakes
     }
 
-    fn gone(&mut self, key: &(String, String)) -> Vec<Wake> {
-        self.known
-            .remove(key)
-            .map_or(Vec::new(), |mark| mark.dependents)
+    /// Those whom its last change concerned, and those who have come since.
+    fn gone(&mut self, key: &(String, String), stores: &Stores) -> Vec<Wake> {
+        let Some(mark) = self.known.remove(key) else {
+            return Vec::new();
+        };
+        let object = mark.object.as_ref().and_then(|o| o.0.as_ref().ok());
+        let mut wakes = mark.dependents;
+        for wake in object.map_or(Vec::new(), |o| o.dependents(stores)) {
+            if !wakes.contains(&wake) {
+                wakes.push(wake);
+            }
+        }
+        wakes
     }
 }
 

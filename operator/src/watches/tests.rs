@@ -123,6 +123,39 @@ fn who_depended_on_a_resource_is_woken_when_it_goes_also_unseen() {
     assert_eq!(marks.take(Event::InitDone, &stores), [dependent()]);
 }
 
+/// Found by `cargo measure chaos`: a Subscription that was made while the former one was still being ended stayed in
+/// conflict with it for up to ten minutes after it was gone.
+#[test]
+fn who_came_to_depend_on_a_resource_since_its_last_change_is_woken_as_well() {
+    let mut watches = watches();
+    let mut marks = Marks::default();
+    let mut second = subscription();
+    second.0.as_mut().unwrap().metadata.name = Some("ada-second".into());
+    let later = Wake::One(Kind::Subscription, "shop".into(), "ada-second".into());
+    let ways: [&[Event<Guarded<Subscription>>]; 2] = [
+        &[Event::Delete(subscription())],
+        &[
+            Event::Init,
+            Event::InitApply(second.clone()),
+            Event::InitDone,
+        ],
+    ];
+    for way in ways {
+        let mut take = |watches: &mut Watches, event: &Event<_>| {
+            watches.writers.subscriptions.apply_watcher_event(event);
+            marks.take(event.clone(), &watches.stores)
+        };
+        take(&mut watches, &Event::Delete(second.clone()));
+        take(&mut watches, &Event::Apply(subscription()));
+        take(&mut watches, &Event::Apply(second.clone()));
+        let mut woken = Vec::new();
+        for event in way {
+            woken.extend(take(&mut watches, event));
+        }
+        assert!(woken.contains(&later), "{woken:?}");
+    }
+}
+
 #[test]
 fn after_a_new_list_only_what_changed_is_woken() {
     let stores = watches().stores;
