@@ -15,6 +15,9 @@ use crate::condition::{Finding, Findings};
 use crate::status::Status;
 use crate::{Blocker, Next, Settled, polling, reason};
 
+/// How soon to look again at two objects that were read on two sides of a period's end.
+const BEHIND: Duration = Duration::from_secs(3);
+
 /// The status that says where Stripe stands.
 #[must_use]
 pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionStatus> {
@@ -55,7 +58,7 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionS
     };
     status.find(findings, meta.generation, now);
     let look_again = if behind {
-        Some(POLL.0)
+        Some(BEHIND)
     } else {
         look_again(&status, now)
     };

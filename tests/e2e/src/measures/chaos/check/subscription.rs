@@ -3,6 +3,7 @@
 
 use glyph_crds::common::condition::SYNCED;
 use glyph_crds::entitlement::{Standing, in_charge};
+use glyph_crds::period::{Cycle, Period};
 use glyph_crds::{Subscription, SubscriptionState as State};
 use glyph_operator_core::reason;
 use jiff::Timestamp;
@@ -275,24 +276,23 @@ fn enforced(seen: &Seen) -> Vec<String> {
         return Vec::new();
     }
     let tier = match &wanted {
-        Standing::Subscribed { tier, .. } => tier.clone(),
-        Standing::Default => DEFAULT_TIER.to_owned(),
+        Standing::Subscribed { tier, .. } => Some(tier.clone()),
+        Standing::Default => Some(DEFAULT_TIER.to_owned()),
         Standing::Lapsed { tier } => {
-            let lower = Level::named(tier)
-                .and_then(Level::grace)
-                .and_then(|(_, lower)| lower);
-            lower.map_or(tier.clone(), |lower| lower.name().to_owned())
+            let grace = Level::named(tier).and_then(Level::grace);
+            let lower = grace.and_then(|(_, lower)| lower);
+            lower.map(|lower| lower.name().to_owned())
         }
     };
     let told = seen
         .customers
         .first()
         .and_then(|one| one.status.as_ref()?.tier.clone());
-    if told.as_ref() == Some(&tier) {
+    if told == tier {
         return Vec::new();
     }
     vec![format!(
-        "the customer is said to be on {told:?}, and {tier} is enforced"
+        "the customer is said to be on {told:?}, and {tier:?} is enforced"
     )]
 }
 
@@ -305,13 +305,22 @@ fn wanted(found: Option<&Value>, in_grace: bool) -> Standing {
         return Standing::Default;
     };
     let tier = level.name().to_owned();
-    let anchor = item["current_period_start"]
-        .as_i64()
-        .and_then(|at| Timestamp::from_second(at).ok());
+    let cycle = cycle(found, item);
     match state {
-        State::Trialing | State::Active => Standing::Subscribed { tier, anchor },
-        State::PastDue if in_grace => Standing::Subscribed { tier, anchor },
+        State::Trialing | State::Active => Standing::Subscribed { tier, cycle },
+        State::PastDue if in_grace => Standing::Subscribed { tier, cycle },
         State::PastDue | State::Unpaid | State::Paused => Standing::Lapsed { tier },
         State::Incomplete | State::IncompleteExpired | State::Canceled => Standing::Default,
     }
+}
+
+/// What the months of allowance are cut from.
+fn cycle(subscription: &Value, item: &Value) -> Option<Cycle> {
+    let instant = |value: &Value| Timestamp::from_second(value.as_i64()?).ok();
+    let start = instant(&item["current_period_start"])?;
+    let end = instant(&item["current_period_end"])?;
+    Some(Cycle {
+        period: Period { start, end },
+        anchor: instant(&subscription["billing_cycle_anchor"])?,
+    })
 }
