@@ -95,6 +95,8 @@ fn made(state: State) -> StripeSubscription {
         invoice_url: None,
         period: None,
         cancel_at_period_end: false,
+        cancel_at: None,
+        billing_cycle_anchor: None,
         created: deleted_at(),
         owner: Some(owner()),
     }
