@@ -4,6 +4,7 @@
 mod cancel;
 mod credits;
 mod delete;
+mod downgrade;
 mod end;
 mod main_job;
 mod price_change;
@@ -80,6 +81,8 @@ pub enum Flow {
     Main,
     /// Then a dearer tier.
     Upgrade,
+    /// Then a cheaper tier, to come with the next period, which is taken back.
+    Downgrade,
     /// Then the end with the period, up to that end.
     Cancel,
     /// Then all of the customer's is deleted, in Stripe too.
@@ -96,6 +99,7 @@ impl fmt::Display for Flow {
             Self::Shortest => "shortest",
             Self::Main => "main",
             Self::Upgrade => "upgrade",
+            Self::Downgrade => "downgrade",
             Self::Cancel => "cancel",
             Self::Credits => "credits",
             Self::Delete => "delete",
@@ -110,6 +114,7 @@ impl Flow {
             Self::Shortest => &shortest::Shortest,
             Self::Main => &main_job::Main,
             Self::Upgrade => &upgrade::Upgrade,
+            Self::Downgrade => &downgrade::Downgrade,
             Self::Cancel => &cancel::Cancel,
             Self::Credits => &credits::Credits,
             Self::Delete => &delete::Delete,
