@@ -4,13 +4,14 @@
 //! All is real but Stripe, and so is time: the outage lasts as long as it says.
 
 mod count;
+mod gone;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures::stream::{self, TryStreamExt as _};
-use glyph_crds::{GlyphCustomer, Subscription};
+use glyph_crds::{GlyphCustomer, Subscription, Tier};
 use glyph_harness::proxy::{Call, Callee, Calls, Proxy};
 use glyph_harness::{ControlPlane, Program, Service, Settings};
 use glyph_stripe_sim::{Fault, FaultKind, Payment, When};
@@ -42,6 +43,9 @@ pub struct Quiet {
     /// How many customers, each with a paid subscription.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub customers: u32,
+    /// How many customers besides whose subscription has ended, and as many whose is unpaid.
+    #[arg(long, default_value_t = 100)]
+    pub gone: u32,
     /// Seconds that Stripe is away, of real time. A shorter outage has the same shape: everyone waits when it ends.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub outage: u64,
@@ -69,7 +73,10 @@ impl Quiet {
             .set("STRIPE_API_BASE", stripe.url())
             .set("GLYPH_LOG", "info");
         let operator = self.set_up(&stage, &settings).await?;
-        story.tell(&format!("{} customers have paid", self.customers));
+        let (paid, gone) = (self.customers, self.gone);
+        story.tell(&format!(
+            "{paid} customers have paid, {gone} have ended, {gone} are unpaid"
+        ));
         tokio::time::sleep(UNTIL_SWEPT).await;
         ensure!(operator.stop(), "the operator did not stop");
         story.tell("what happened is too old to be swept again");
@@ -92,7 +99,7 @@ impl Quiet {
         (0..self.customers).map(|number| format!("customer-{number}"))
     }
 
-    /// Everyone made and paid, by an operator that may call as often as it likes.
+    /// Everyone made, and paid, ended or left unpaid, by an operator that may call as often as it likes.
     async fn set_up(&self, stage: &Stage<'_>, settings: &Settings) -> Result<Service> {
         let settings = settings
             .clone()
@@ -102,6 +109,8 @@ impl Quiet {
             .create(&resources::free_tier(resources::DEFAULT_TIER, None))
             .await?;
         stage.create(&resources::paid_tier(TIER)).await?;
+        settled::<Tier>(stage, TIER, None).await?;
+        gone::set_up(stage, self.gone).await?;
         let make = async |name: String| {
             let customer = resources::customer(&name, &stage.email(&name));
             stage.create(&customer).await?;
