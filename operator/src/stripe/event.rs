@@ -163,6 +163,7 @@ mod tests {
         json!({"glyph_kind": "Subscription", "glyph_namespace": "shop", "glyph_name": "ada", "glyph_uid": "u-1"})
     }
 
+    /// CASE 28, an invoice's subscription.
     #[test]
     fn an_invoice_names_its_subscription_and_its_owner_under_parent() {
         let details = json!({"subscription": "sub_1", "metadata": metadata()});

@@ -26,6 +26,7 @@ fn subscription(change: impl FnOnce(&mut Value)) -> billing::StripeSubscription 
     read::<Subscription>(value)
 }
 
+/// CASE 28, periods.
 #[test]
 fn the_period_is_read_from_the_item() {
     let period = subscription(|_| {}).period.unwrap();
@@ -35,6 +36,7 @@ fn the_period_is_read_from_the_item() {
     );
 }
 
+/// CASE 29, an enum value.
 #[test]
 fn a_state_of_tomorrow_is_no_state_and_no_error() {
     assert_eq!(

@@ -191,6 +191,7 @@ async fn three_parallel_events_for_one_subscription_are_all_taken_and_one_stands
     );
 }
 
+/// CASE 28: an invoice names its subscription under `parent`.
 #[tokio::test]
 async fn an_object_without_metadata_is_found_by_the_id_that_status_records() {
     let shop = Shop::open().await;
