@@ -181,6 +181,20 @@ pub struct CheckoutParams {
     pub owner: Owner,
 }
 
+impl CheckoutParams {
+    /// What is offered, as the session's metadata tell it: by that a session is known that was made for another spec.
+    #[must_use]
+    pub fn offer(&self) -> String {
+        let days = self.trial_days.unwrap_or_default();
+        let card = if self.trial_without_card {
+            "-without-card"
+        } else {
+            ""
+        };
+        format!("{}-trial-{days}{card}", self.price)
+    }
+}
+
 /// Where a checkout session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckoutState {
@@ -209,6 +223,8 @@ pub struct CheckoutSession {
     pub expires_at: Timestamp,
     /// Whose session it is, if ours.
     pub owner: Option<Owner>,
+    /// [`CheckoutParams::offer`] of what it was made from; former versions did not write it.
+    pub offer: Option<String>,
 }
 
 /// How a subscription that is made without checkout collects its money.

@@ -236,26 +236,19 @@ fn told_first(
 
 fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Next<Action> {
     let name = &observed.spec.customer_ref.name;
-    let obstacle = obstacle(observed);
+    let offered = obstacle(observed).map(|offer| checkout(observed, offer));
     // An open session is for the spec it was made for: a changed one needs another.
-    if let Some(session) = open.filter(|s| obstacle.is_err() || is_outdated(observed, s)) {
+    let outdated = |session: &&CheckoutSession| match &offered {
+        Ok(params) => is_outdated(observed, session, params),
+        Err(_) => true,
+    };
+    if let Some(session) = open.filter(outdated) {
         return Next::Do(Action::ExpireCheckout(session.id.clone()));
     }
-    let Offer {
-        customer,
-        price,
-        trial_days,
-        trial_without_card,
-    } = match obstacle {
-        Ok(offer) => offer,
+    let params = match offered {
+        Ok(params) => params,
         Err(blocker) => return blocker.into(),
     };
-    let trial_days = observed
-        .spec
-        .trial_days
-        .or(trial_days)
-        .filter(|days| *days > 0);
-    let owner = observed.meta.owner.clone();
     let collection = match observed.spec.payment {
         PaymentMethod::Checkout => {
             return match open {
@@ -270,15 +263,7 @@ fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Ne
                 Some(_) => {
                     Blocker::wait(reason::PROGRESSING, "Stripe gives no checkout link yet").into()
                 }
-                None => Next::Do(Action::MakeCheckout(CheckoutParams {
-                    customer,
-                    price,
-                    trial_days,
-                    trial_without_card: trial_without_card && trial_days.is_some(),
-                    success_url: observed.urls.success.clone(),
-                    cancel_url: observed.urls.cancel.clone(),
-                    owner,
-                })),
+                None => Next::Do(Action::MakeCheckout(params)),
             };
         }
         PaymentMethod::Invoice => Collection::Invoice {
@@ -287,12 +272,33 @@ fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Ne
         PaymentMethod::DefaultPaymentMethod => Collection::Automatic,
     };
     Next::Do(Action::MakeSubscription(SubscriptionParams {
+        customer: params.customer,
+        price: params.price,
+        trial_days: params.trial_days,
+        collection,
+        owner: params.owner,
+    }))
+}
+
+/// The checkout of an offer.
+fn checkout(observed: &Observed, offer: Offer) -> CheckoutParams {
+    let Offer {
         customer,
         price,
         trial_days,
-        collection,
-        owner,
-    }))
+        trial_without_card,
+    } = offer;
+    let wished = observed.spec.trial_days.or(trial_days);
+    let trial_days = wished.filter(|days| *days > 0);
+    CheckoutParams {
+        customer,
+        price,
+        trial_days,
+        trial_without_card: trial_without_card && trial_days.is_some(),
+        success_url: observed.urls.success.clone(),
+        cancel_url: observed.urls.cancel.clone(),
+        owner: observed.meta.owner.clone(),
+    }
 }
 
 /// All that a first payment needs.
@@ -361,10 +367,13 @@ fn obstacle(observed: &Observed) -> Result<Offer, Blocker> {
     }
 }
 
-/// Whether the recorded session was made for an earlier generation of the spec.
-fn is_outdated(observed: &Observed, session: &CheckoutSession) -> bool {
+/// Whether a session was made for an earlier generation of the spec, or offers something else than the spec does now:
+/// what was about to be made when the operator ended is made as it was written down.
+fn is_outdated(observed: &Observed, session: &CheckoutSession, wanted: &CheckoutParams) -> bool {
     let status = &observed.status;
+    let offer = session.offer.as_ref();
     observed.spec.payment != PaymentMethod::Checkout
+        || offer.is_some_and(|offer| *offer != wanted.offer())
         || (status.checkout_session_id.as_ref() == Some(&session.id)
             && status.observed_generation != observed.meta.generation)
 }

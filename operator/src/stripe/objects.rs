@@ -12,7 +12,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::requests::COGNITO_SUB;
+use super::requests::{COGNITO_SUB, OFFER};
 
 /// An object of the wire, and what it becomes.
 pub(super) trait Wire: DeserializeOwned {
@@ -226,6 +226,7 @@ impl From<Checkout> for billing::CheckoutSession {
             subscription: wire.subscription.map(Reference::into_id),
             expires_at: wire.expires_at,
             owner: wire.metadata.as_ref().and_then(owner),
+            offer: wire.metadata.and_then(|mut all| all.remove(OFFER)),
         }
     }
 }

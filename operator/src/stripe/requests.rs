@@ -43,6 +43,9 @@ use stripe_types::{Currency, RangeQueryTs};
 /// Metadata key of the Cognito user's `sub`.
 pub(super) const COGNITO_SUB: &str = "cognito_sub";
 
+/// Metadata key of what a checkout session offers.
+pub(super) const OFFER: &str = "glyph_offer";
+
 /// How far Kubernetes' clock may be ahead of Stripe's, in seconds.
 const CLOCKS_APART: i64 = 3600;
 /// Field of a subscription that is read whole.
@@ -173,11 +176,13 @@ pub(super) fn list_prices(lookup_key: &str, after: Option<String>) -> RequestBui
 
 pub(super) fn create_checkout(params: &CheckoutParams) -> RequestBuilder {
     let metadata = metadata(&params.owner);
+    let mut offered = metadata.clone();
+    offered.insert(OFFER.to_owned(), params.offer());
     let mut item = CreateCheckoutSessionLineItems::new();
     item.price = Some(params.price.clone());
     item.quantity = Some(1);
     let mut subscription = CreateCheckoutSessionSubscriptionData::new();
-    subscription.metadata = Some(metadata.clone());
+    subscription.metadata = Some(metadata);
     subscription.trial_period_days = trial(params.trial_days);
     if params.trial_without_card {
         subscription.trial_settings = Some(TrialSettings::new(TrialEnd::new(NoCard::Cancel)));
@@ -188,7 +193,7 @@ pub(super) fn create_checkout(params: &CheckoutParams) -> RequestBuilder {
         .client_reference_id(&params.owner.uid)
         .line_items([item])
         .subscription_data(subscription)
-        .metadata(metadata)
+        .metadata(offered)
         .success_url(&params.success_url)
         .cancel_url(&params.cancel_url)
         .payment_method_collection(if params.trial_without_card {

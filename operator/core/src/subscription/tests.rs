@@ -120,6 +120,7 @@ impl World {
                 self.status.checkout_session_id = Some(id.clone());
                 self.status.observed_generation = Some(self.generation);
                 self.sessions.push(CheckoutSession {
+                    offer: Some(params.offer()),
                     url: Some(format!("https://pay/{id}")),
                     id,
                     state: CheckoutState::Open,
@@ -345,6 +346,28 @@ fn a_changed_spec_gets_a_new_link_and_the_old_one_can_no_longer_be_paid() {
     world.converge();
     assert_eq!(world.sessions[0].state, CheckoutState::Expired);
     assert_eq!((world.open(), world.sessions.len()), (1, 2));
+}
+
+/// Found by `cargo measure chaos`: the operator was killed when it was about to make a link, and the spec named another
+/// tier when it came back; the link was made as written down, recorded for the new spec, and never replaced.
+#[test]
+fn a_link_that_was_made_late_for_a_former_spec_is_replaced() {
+    let mut world = World::default();
+    world.converge();
+    for recorded in [world.status.checkout_session_id.clone(), None] {
+        world.wish("professional", sold("price_2", 9900));
+        world.sessions[0].state = CheckoutState::Open;
+        world.sessions.truncate(1);
+        world.status.checkout_session_id = recorded;
+        world.status.observed_generation = Some(world.generation);
+        world.converge();
+        assert_eq!(world.sessions[0].state, CheckoutState::Expired);
+        let [.., made] = &world.sessions[..] else {
+            panic!("no link");
+        };
+        assert_eq!(made.offer.as_deref(), Some("price_2-trial-0"));
+        assert_eq!(world.open(), 1);
+    }
 }
 
 #[test]

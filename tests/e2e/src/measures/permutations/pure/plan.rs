@@ -110,6 +110,7 @@ fn observed(status: SubscriptionStatus, after: usize) -> Result<Observed, String
 fn session_after(after: usize, meta: &Meta) -> CheckoutSession {
     let complete = after >= 1;
     CheckoutSession {
+        offer: None,
         id: "cs_plan".to_owned(),
         url: (!complete).then(|| "https://checkout.example/cs_plan".to_owned()),
         state: if complete {
