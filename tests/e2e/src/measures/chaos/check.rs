@@ -153,3 +153,6 @@ fn said(resource: &Value) -> String {
 fn id(object: &Value) -> String {
     object["id"].as_str().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests;
