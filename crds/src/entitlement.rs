@@ -137,8 +137,8 @@ pub fn is_final(state: Option<SubscriptionState>) -> bool {
 }
 
 /// Where a subscription stands in the line to speak for its customer: those that have not ended before those that
-/// have, then those that Stripe knows (creation times are whole seconds, and two may share one), then the oldest,
-/// then by UID. The least is in charge.
+/// have, then those that Stripe knows or is being told of (creation times are whole seconds, and two may share one), then
+/// the oldest, then by UID. The least is in charge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seniority {
     ended: bool,
@@ -153,8 +153,11 @@ impl Seniority {
     pub fn of(subscription: &Subscription) -> Self {
         let metadata = &subscription.metadata;
         let status = subscription.status.as_ref();
-        let begun = status
-            .is_some_and(|s| s.stripe_subscription_id.is_some() || s.checkout_session_id.is_some());
+        let begun = status.is_some_and(|s| {
+            s.stripe_subscription_id.is_some()
+                || s.checkout_session_id.is_some()
+                || s.intent.is_some()
+        });
         Self {
             ended: is_final(status.and_then(|s| s.state)),
             untried: !begun,

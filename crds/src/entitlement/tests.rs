@@ -95,11 +95,16 @@ fn the_oldest_subscription_that_has_not_ended_is_in_charge() {
 }
 
 #[test]
-fn of_two_made_in_one_second_the_one_that_stripe_knows_stays_in_charge() {
+fn of_two_made_in_one_second_the_one_that_stripe_knows_or_is_told_of_stays_in_charge() {
     let made = "2026-01-02T00:00:00Z";
     let untried = subscription("a", made, None);
-    for known in ["stripeSubscriptionId", "checkoutSessionId"] {
-        let status = serde_json::from_value(json!({known: "an id"})).unwrap();
+    let intent = json!({"operation": "CreateSubscription", "idempotencyKey": "key", "parameters": "{}", "startedAt": made});
+    for (known, value) in [
+        ("stripeSubscriptionId", json!("an id")),
+        ("checkoutSessionId", json!("an id")),
+        ("intent", intent),
+    ] {
+        let status = serde_json::from_value(json!({known: value})).unwrap();
         let begun = subscription("b", made, Some(status));
         let chosen = in_charge([&untried, &begun]).unwrap();
         assert_eq!(chosen.metadata.name.as_deref(), Some("b"), "{known}");
