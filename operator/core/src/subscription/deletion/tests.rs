@@ -113,6 +113,7 @@ fn a_checkout_whose_answer_was_lost_is_found_under_its_key_and_ended_before_anyt
     );
     observed.status.intent = None;
     observed.sessions = vec![CheckoutSession {
+        offer: None,
         id: "cs_1".into(),
         url: None,
         state: CheckoutState::Open,
