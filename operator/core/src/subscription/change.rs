@@ -47,7 +47,9 @@ pub(super) fn plan_running(observed: &Observed, running: &StripeSubscription) ->
         Attached::Others => return Next::Done,
     };
     let ends = observed.spec.cancel_at_period_end;
-    let end_differs = acts(observed) && running.cancel_at_period_end != ends;
+    // Nothing of ours ever makes a subscription that ends: at first, somebody has cancelled it in Stripe meanwhile.
+    let asks_for_end = acts(observed) && (ends || !is_new(observed) || reverts(observed));
+    let end_differs = asks_for_end && running.cancel_at_period_end != ends;
     let wanted = wanted_move(observed, running, schedule.is_some());
     match (schedule, wanted) {
         (Some(schedule), Some(Move::AtPeriodEnd(price, terms))) if !end_differs => {
@@ -101,7 +103,19 @@ fn attached(observed: &Observed) -> Attached<'_> {
 
 /// Whether the spec goes before what Stripe says: it was edited since it was last acted on, or is not to be drifted from.
 fn acts(observed: &Observed) -> bool {
-    is_edited(observed) || observed.spec.drift_policy == DriftPolicy::Revert
+    is_edited(observed) || reverts(observed)
+}
+
+fn reverts(observed: &Observed) -> bool {
+    observed.spec.drift_policy == DriftPolicy::Revert
+}
+
+/// Whether nothing of the spec was acted on since there is a subscription, and it was not edited since its link was made.
+pub(super) fn is_new(observed: &Observed) -> bool {
+    let status = &observed.status;
+    let seen = status.observed_generation;
+    let unedited = seen.is_none() || seen == observed.meta.generation;
+    seen == Some(0) || status.state.is_none() && unedited
 }
 
 /// Whether the spec was edited since it was last acted on; at first, it was.

@@ -8,7 +8,7 @@ use glyph_crds::{SubscriptionSpec, SubscriptionState as State, SubscriptionStatu
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::change::is_edited;
+use super::change::{is_edited, is_new};
 use super::{Action, Observed, Plan, current, is_behind, payable};
 use crate::billing::{Schedule, StripeSubscription};
 use crate::condition::{Finding, Findings};
@@ -102,8 +102,7 @@ pub(super) fn untold(
     if status == *former {
         return None;
     }
-    if former.state.is_none() {
-        // None of it was acted on.
+    if is_new(observed) {
         status.observed_generation = Some(0);
     }
     status.settled_for = None;

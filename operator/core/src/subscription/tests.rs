@@ -645,6 +645,36 @@ fn what_was_paid_is_taken_over_before_another_move_is_tried() {
     assert!(moves(plan(&world.observe())), "also if it was refused");
 }
 
+/// Found by `cargo measure chaos`: who paid and cancelled in the portal before the operator saw either was resumed.
+#[test]
+fn a_cancellation_in_stripe_that_comes_before_we_see_the_subscription_stands() {
+    let paid_and_cancelled = || {
+        let mut world = World::default();
+        world.converge();
+        world.pay();
+        world.subscriptions[0].cancel_at_period_end = true;
+        world
+    };
+    let ends = |mut world: World| {
+        world.converge();
+        world.converge();
+        let ends = world.subscriptions[0].cancel_at_period_end;
+        (ends, world.status.conditions[3].status.clone())
+    };
+    assert_eq!(ends(paid_and_cancelled()), (true, "True".to_owned()));
+    let mut moved = paid_and_cancelled();
+    moved.plan = sold("price_2", 9900);
+    moved.bill("team");
+    let (stands, _) = ends(moved);
+    assert!(stands, "also beside a move");
+    let mut edited = paid_and_cancelled();
+    edited.generation += 1;
+    assert_eq!(ends(edited), (false, "False".to_owned()));
+    let mut reverted = paid_and_cancelled();
+    reverted.spec.drift_policy = DriftPolicy::Revert;
+    assert_eq!(ends(reverted), (false, "False".to_owned()));
+}
+
 #[test]
 fn a_link_that_can_still_be_paid_is_ended_although_the_subscription_is_taken_over() {
     let mut world = World::default();
