@@ -2,7 +2,7 @@
 //! pasted here.
 
 use super::operation::Card::{Fails, Pays};
-use super::operation::Edit::Plan;
+use super::operation::Edit::{EndsWithPeriod, Plan};
 use super::operation::Failing::Html;
 use super::operation::Level::{Professional, Starter, Team};
 use super::operation::Operation::{
@@ -49,6 +49,17 @@ pub(super) const FOUND: &[(&str, &[Operation])] = &[
             AwaitCall,
             Choose(Starter),
             Kill,
+            Settle,
+        ],
+    ),
+    (
+        "who cancelled in the portal right after paying was resumed",
+        &[
+            Subscribe(Team),
+            Settle,
+            Down,
+            Pay(Pays),
+            InStripe(EndsWithPeriod(true)),
             Settle,
         ],
     ),

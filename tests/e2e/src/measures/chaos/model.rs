@@ -31,6 +31,8 @@ pub(super) struct Wish {
     pub(super) end: Word<bool>,
     /// The spec may not have been acted on since it was edited.
     unseen: bool,
+    /// It was paid, and that may not have been seen.
+    new: bool,
     /// At the last rest another tier was to come with the next period.
     pending: bool,
 }
@@ -95,6 +97,9 @@ impl Model {
             O::Pay(paid_by) => {
                 self.card = paid_by;
                 self.may_have_recovered = true;
+                if let Some(wish) = self.wishes.last_mut() {
+                    wish.new = true;
+                }
             }
             O::ReplaceCard(stored) => {
                 self.card = stored;
@@ -170,7 +175,7 @@ impl Model {
             let status = resource.status.as_ref();
             let acted =
                 status.is_some_and(|s| s.observed_generation == resource.metadata.generation);
-            wish.unseen = !acted;
+            (wish.unseen, wish.new) = (!acted, false);
             let grace = status.and_then(|s| s.grace_until.as_ref());
             self.grace = self.grace.or(grace.map(|until| until.0.as_second()));
             let running = seen
@@ -203,6 +208,7 @@ impl Wish {
             plan: Word::Spec,
             end: Word::Spec,
             unseen: true,
+            new: false,
             pending: false,
         }
     }
@@ -210,12 +216,14 @@ impl Wish {
     /// A person has edited it in Stripe, while `card` was stored.
     fn edited_in_stripe(&mut self, edit: Edit, card: Card) {
         match edit {
-            Edit::Plan(_) if self.unseen || self.pending => self.plan = Word::Open,
+            Edit::Plan(_) if self.unseen || self.new || self.pending => self.plan = Word::Open,
             Edit::Plan(_) if self.reverts && card != Card::Pays => self.plan = Word::Open,
             Edit::Plan(_) if self.reverts => self.plan = Word::Spec,
             Edit::Plan(level) => self.plan = Word::Stripe(level),
             Edit::EndsWithPeriod(_) if self.unseen => self.end = Word::Open,
-            Edit::EndsWithPeriod(_) if self.reverts => self.end = Word::Spec,
+            Edit::EndsWithPeriod(_) if self.reverts || self.new && self.ends => {
+                self.end = Word::Spec;
+            }
             Edit::EndsWithPeriod(ends) => self.end = Word::Stripe(ends),
             _ => {}
         }
