@@ -2,6 +2,8 @@
 //! beside them, and what must hold.
 
 mod act;
+mod disturb;
+mod packs;
 mod rest;
 
 use std::collections::BTreeMap;

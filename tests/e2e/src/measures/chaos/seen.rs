@@ -103,11 +103,9 @@ impl Seen {
     pub(super) fn pending(&self, subscription: &Value) -> Option<Level> {
         let id = subscription["schedule"].as_str()?;
         let schedule = self.stripe.schedules.iter().find(|one| one["id"] == id)?;
-        let coming = schedule["phases"].as_array()?.iter();
+        let mut coming = schedule["phases"].as_array()?.iter();
         let now = self.now.as_second();
-        let next = coming
-            .filter(|phase| phase["start_date"].as_i64() > Some(now))
-            .next()?;
+        let next = coming.find(|phase| phase["start_date"].as_i64() > Some(now))?;
         let price = next["items"][0]["price"].as_str()?;
         let price = self.stripe.prices.iter().find(|one| one["id"] == price)?;
         level_of(price)

@@ -18,7 +18,7 @@ use crate::resources::DEFAULT_TIER;
 /// Everything about subscriptions.
 pub(super) fn at_rest(model: &Model, seen: &Seen) -> Vec<String> {
     let mut wrong = Vec::new();
-    let names: Vec<_> = seen.subscriptions.iter().map(|one| name(one)).collect();
+    let names: Vec<_> = seen.subscriptions.iter().map(name).collect();
     let wanted: Vec<_> = model.wishes.iter().map(|wish| wish.name.as_str()).collect();
     if names != wanted {
         wrong.push(format!(
@@ -38,7 +38,7 @@ pub(super) fn at_rest(model: &Model, seen: &Seen) -> Vec<String> {
             None => wrong.extend(link(seen, wish, resource)),
         }
     }
-    let uids: Vec<_> = seen.subscriptions.iter().map(|one| uid(one)).collect();
+    let uids: Vec<_> = seen.subscriptions.iter().map(uid).collect();
     for orphan in seen
         .stripe
         .subscriptions

@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use glyph_crds::{CreditGrant, CreditPurchase, Subscription};
+use glyph_crds::Subscription;
 use glyph_harness::net::send;
-use glyph_stripe_sim::{Control, Fault, Payment, WebhookMode};
+use glyph_stripe_sim::{Control, Payment};
 use hyper::Request;
 use serde_json::{Value, json};
 
 use super::super::model::Wish;
-use super::super::operation::{Card, Edit, Means, Operation, Span, Webhooks};
-use super::super::seen::{is_live, level_of};
-use super::{CUSTOMER, Deed, PACK, Play};
+use super::super::operation::{Card, Operation, Span, Webhooks};
+use super::{CUSTOMER, Deed, Play};
 use crate::resources;
 
 /// How long a link, or a call, is waited for where nothing disturbs.
@@ -20,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Done, if it could be.
-fn done(could: bool) -> Result<Deed> {
+pub(super) fn done(could: bool) -> Result<Deed> {
     Ok(if could { Deed::Done } else { Deed::PassedOver })
 }
 
@@ -119,7 +118,7 @@ impl Play<'_> {
         }
     }
 
-    fn control(&self) -> &Control {
+    pub(super) fn control(&self) -> &Control {
         self.stage.stripe.control()
     }
 
@@ -150,7 +149,7 @@ impl Play<'_> {
     }
 
     /// The oldest open session of a mode, waited for where nothing disturbs.
-    async fn link(&self, mode: &str) -> Option<String> {
+    pub(super) async fn link(&self, mode: &str) -> Option<String> {
         let begun = Instant::now();
         loop {
             let sessions = self.control().objects("checkout.session");
@@ -207,131 +206,6 @@ impl Play<'_> {
         }
     }
 
-    async fn credits(&self, operation: Operation) -> Result<Deed> {
-        use Operation as O;
-        match operation {
-            O::Buy => {
-                let number = self.model.purchases.len() + self.model.dropped.len() + 1;
-                let purchase: CreditPurchase =
-                    resources::credit_purchase(&format!("pack-{number:02}"), CUSTOMER, PACK)?;
-                self.stage.create(&purchase).await?;
-                done(true)
-            }
-            O::PayPack(means) => {
-                let session = if self.model.purchases.is_empty() {
-                    None
-                } else {
-                    self.link("payment").await
-                };
-                let Some(session) = session else {
-                    return done(false);
-                };
-                let control = self.control();
-                let paid = match means {
-                    Means::Card => control.pay(&session, Card::Pays.number(), None),
-                    Means::DeclinedCard => control.pay(&session, Card::Declined.number(), None),
-                    Means::Bank => control.pay_by_bank(&session, None, false),
-                    Means::FailingBank => control.pay_by_bank(&session, None, true),
-                };
-                done(matches!(paid, Payment::Done(_)))
-            }
-            O::BankSpeaks(paid) => {
-                let control = self.control();
-                let sessions = control.objects("checkout.session");
-                let mut ordered = sessions
-                    .iter()
-                    .filter(|one| one["status"] == "complete" && one["payment_status"] == "unpaid");
-                done(ordered.any(|one| {
-                    control.conclude_debit(one["id"].as_str().unwrap_or_default(), paid)
-                }))
-            }
-            O::DropPurchase(number) => {
-                let purchases = &self.model.purchases;
-                let Some(name) = purchases.get(number % purchases.len().max(1)) else {
-                    return done(false);
-                };
-                self.stage.delete::<CreditPurchase>(name).await?;
-                done(true)
-            }
-            O::Give(credits) => {
-                let name = format!("given-{:02}", self.model.given.len() + 1);
-                let source = json!({"type": "Admin", "reason": "a drawn present"});
-                let spec = json!({"customerRef": {"name": CUSTOMER}, "credits": credits, "source": source});
-                self.stage
-                    .create(&CreditGrant::new(&name, serde_json::from_value(spec)?))
-                    .await?;
-                done(true)
-            }
-            _ => done(false),
-        }
-    }
-
-    /// A refund or a dispute of a pack's payment.
-    fn give_back(&self, operation: Operation) -> bool {
-        let control = self.control();
-        let sessions = control.objects("checkout.session");
-        let paid = sessions
-            .iter()
-            .filter(|one| one["mode"] == "payment" && one["payment_status"] == "paid");
-        let payments: Vec<_> = paid
-            .filter_map(|one| one["payment_intent"].as_str())
-            .collect();
-        let nth = |number: usize| payments.get(number % payments.len().max(1));
-        match operation {
-            Operation::Refund(number, amount) => {
-                nth(number).is_some_and(|id| control.refund(id, amount).is_ok())
-            }
-            Operation::Dispute(number) => nth(number).is_some_and(|id| control.dispute(id).is_ok()),
-            Operation::CloseDispute(won) => {
-                let disputes = control.objects("dispute");
-                let mut ids = disputes.iter().filter_map(|one| one["id"].as_str());
-                ids.any(|id| control.close_dispute(id, won).is_ok())
-            }
-            _ => false,
-        }
-    }
-
-    async fn disturb(&mut self, operation: Operation) -> Result<Deed> {
-        match operation {
-            Operation::Outage(how, count) => {
-                self.control()
-                    .add_fault(Fault::new(how.kind()).times(count));
-                self.disturbed = true;
-            }
-            Operation::Disturb(webhooks) => {
-                if self.webhooks.is_some() {
-                    return done(false);
-                }
-                let usual = WebhookMode::default();
-                self.control().set_webhook_mode(match webhooks {
-                    Webhooks::Dropped => WebhookMode {
-                        dropped: true,
-                        ..usual
-                    },
-                    Webhooks::Held | Webhooks::Reversed => WebhookMode {
-                        held: true,
-                        ..usual
-                    },
-                    Webhooks::Doubled => WebhookMode { copies: 2, ..usual },
-                });
-                self.webhooks = Some(webhooks);
-            }
-            Operation::Kill | Operation::Down => {
-                if !self.operator.is_running() {
-                    return done(false);
-                }
-                self.operator.kill();
-                if operation == Operation::Kill {
-                    self.operator.start_again().await?;
-                } else {
-                    self.disturbed = true;
-                }
-            }
-            _ => return done(false),
-        }
-        done(true)
-    }
-
     /// Waits until one thing more is asked of Stripe than a sweep; false when nothing is.
     async fn await_call(&self) -> bool {
         let asked = || {
@@ -349,59 +223,6 @@ impl Play<'_> {
             tokio::time::sleep(POLL).await;
         }
         false
-    }
-
-    /// What a person does in the dashboard; false where Stripe refuses it.
-    fn edit_in_stripe(&self, edit: Edit) -> bool {
-        let control = self.control();
-        let subscriptions = control.objects("subscription");
-        let live = subscriptions
-            .iter()
-            .find(|one| is_live(one))
-            .and_then(|one| one["id"].as_str());
-        let customers = control.objects("customer");
-        let customer = customers.first().and_then(|one| one["id"].as_str());
-        let on =
-            |act: &dyn Fn(&str) -> Result<Value, String>| live.is_some_and(|id| act(id).is_ok());
-        let write = |body: &str| {
-            customer.is_some_and(|id| {
-                control
-                    .in_dashboard("POST", &format!("/v1/customers/{id}"), body)
-                    .is_ok()
-            })
-        };
-        let price = |level| {
-            let prices = control.objects("price");
-            prices
-                .into_iter()
-                .find(|one| level_of(one) == Some(level) && one["active"] == true)
-        };
-        match edit {
-            Edit::Plan(level) => price(level).is_some_and(|price| {
-                on(&|id| control.change_plan(id, price["id"].as_str().unwrap_or_default()))
-            }),
-            Edit::EndsWithPeriod(ends) => on(&|id| control.cancel_at_period_end(id, ends)),
-            Edit::EndsNow => on(&|id| control.cancel_now(id)),
-            Edit::PauseCollection(paused) => {
-                on(&|id| control.pause_collection(id, paused.then_some("void")))
-            }
-            Edit::ArchivePrice(level) => price(level).is_some_and(|price| {
-                control
-                    .set_active(price["id"].as_str().unwrap_or_default(), false)
-                    .is_ok()
-            }),
-            Edit::ArchiveProduct(level) => price(level).is_some_and(|price| {
-                control
-                    .set_active(price["product"].as_str().unwrap_or_default(), false)
-                    .is_ok()
-            }),
-            Edit::LoseMetadata => write("metadata[glyph_uid]="),
-            Edit::Rename => write("name=Ada&email=somebody%40else.example.com"),
-            Edit::AfterRetries(after) => {
-                control.set_after_retries(after.setting());
-                true
-            }
-        }
     }
 }
 
