@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod ports;
 mod reconcile;
 mod runner;
+mod seats;
 mod settings;
 pub mod stripe;
 pub mod sweep;

@@ -144,6 +144,11 @@ pub trait Billing: Purchasing {
         id: &str,
         cancel: bool,
     ) -> impl Future<Output = CallResult<StripeSubscription>> + Send;
+    /// Ends a pause of a subscription's collection.
+    fn resume_collection(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = CallResult<StripeSubscription>> + Send;
     /// Moves a subscription's item to another price now. One that cannot be charged is refused, and nothing changes.
     fn set_price(
         &self,

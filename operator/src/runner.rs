@@ -21,6 +21,7 @@ use crate::credits::keep;
 use crate::leader::Lead;
 use crate::ports::{Billing, Identity};
 use crate::reconcile::{Controller, Outcome, pass, rest};
+use crate::seats::Seats;
 use crate::watches::{Guarded, Stores, Wake, Watched};
 use crate::world::{Shared, World};
 
@@ -48,6 +49,7 @@ pub async fn control<B: Billing, I: Identity>(
         shared,
         stores,
         lead,
+        seats: Seats::default(),
         covered,
     });
     tokio::join!(

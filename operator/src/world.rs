@@ -17,6 +17,7 @@ use crate::credits::UsedCredits;
 use crate::leader::Lead;
 use crate::metrics::Reconciles;
 use crate::ports::{CallError, Identity};
+use crate::seats::Seats;
 use crate::stripe::SECRET_KEY;
 use crate::watches::{STRIPE_EVENT, Stores, View, Watched};
 use glyph_crds::api_key_format::Peppers;
@@ -64,6 +65,8 @@ pub struct World<B, I> {
     pub stores: Stores,
     /// The right to act.
     pub lead: Lead,
+    /// The customers whose first payment is being arranged.
+    pub seats: Seats,
     /// Whether the sweep of Stripe's events covers the time in which nobody led, so that what is settled may rest.
     pub covered: bool,
 }

@@ -119,6 +119,9 @@ pub struct SubscriptionStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Generation of the spec whose `cancelAtPeriodEnd` Stripe was last brought in line with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_observed_generation: Option<i64>,
     /// Ready, Synced, Stalled, Drifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]

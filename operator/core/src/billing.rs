@@ -1,6 +1,7 @@
 //! Stripe's objects as the operator needs them: few fields, our own types. Wire types stay in the
 //! adapter; what is here is compared, planned with, and frozen into intents.
 
+mod plan;
 mod purchase;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use glyph_crds::common::Interval;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use plan::{Item, Pause};
 pub use purchase::{PackCheckout, PackCheckoutParams, Payment, PaymentState};
 
 /// Which resource an external object belongs to. It is the object's metadata in Stripe.
@@ -181,20 +183,6 @@ pub struct CheckoutParams {
     pub owner: Owner,
 }
 
-impl CheckoutParams {
-    /// What is offered, as the session's metadata tell it: by that a session is known that was made for another spec.
-    #[must_use]
-    pub fn offer(&self) -> String {
-        let days = self.trial_days.unwrap_or_default();
-        let card = if self.trial_without_card {
-            "-without-card"
-        } else {
-            ""
-        };
-        format!("{}-trial-{days}{card}", self.price)
-    }
-}
-
 /// Where a checkout session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckoutState {
@@ -221,10 +209,10 @@ pub struct CheckoutSession {
     pub subscription: Option<String>,
     /// When it can no longer be paid.
     pub expires_at: Timestamp,
+    /// What it sells ([`CheckoutParams::offer`]), if it says so.
+    pub offer: Option<String>,
     /// Whose session it is, if ours.
     pub owner: Option<Owner>,
-    /// [`CheckoutParams::offer`] of what it was made from; former versions did not write it.
-    pub offer: Option<String>,
 }
 
 /// How a subscription that is made without checkout collects its money.
@@ -248,6 +236,9 @@ pub struct SubscriptionParams {
     pub price: String,
     /// Days of trial.
     pub trial_days: Option<u32>,
+    /// The trial ends the subscription if there is no card by then. Only where money is collected by itself.
+    #[serde(default)]
+    pub trial_without_card: bool,
     /// How money is collected.
     pub collection: Collection,
     /// The Subscription resource.
@@ -288,9 +279,9 @@ pub struct PlanChange {
     /// Charge the difference for the rest of the period now, and change nothing if that fails. Not in a trial, where
     /// nothing is owed yet.
     pub charge: bool,
-    /// Idempotency key. It is the same for an hour, for which Stripe repeats its refusal of a card and does not try
-    /// the card again, however often we are woken.
-    pub key: String,
+    /// Idempotency key of a charge. It is the same for an hour, for which Stripe repeats its refusal of a card and does
+    /// not try the card again, however often we are woken.
+    pub key: Option<String>,
 }
 
 /// Parameters of a subscription schedule: Stripe takes no others when it is made from a subscription.
@@ -339,15 +330,25 @@ pub struct StripeSubscription {
     pub customer: String,
     /// Stripe's state; absent for a word that we do not know yet.
     pub state: Option<SubscriptionState>,
-    /// Price of its first item.
+    /// Price of its first item: the one that is a Tier's, if any is.
     pub price: Option<String>,
     /// What that price comes to; absent for one that is not ours to compare.
     pub terms: Option<Terms>,
     /// Id of its first item (`si_…`).
     pub item: Option<String>,
+    /// How many of its first item.
+    pub quantity: u64,
+    /// Its further items: Glyph sells one.
+    pub others: Vec<Item>,
+    /// ISO 4217, lower case: the one currency it can be billed in.
+    pub currency: Option<String>,
+    /// Set while nothing is collected.
+    pub pause: Option<Pause>,
     /// The schedule that is in charge of it.
     pub schedule: Option<String>,
-    /// Where its latest invoice is paid or confirmed, while that is open.
+    /// Its latest invoice (`in_…`): another one after each charge.
+    pub invoice: Option<String>,
+    /// Where that is paid or confirmed, while it is open.
     pub invoice_url: Option<String>,
     /// Period of its first item: start and end.
     pub period: Option<(Timestamp, Timestamp)>,

@@ -255,6 +255,8 @@ pub fn notes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
         note.warning = note.reason == reason::UNAVAILABLE
             || stalled.is_some_and(|c| c.reason == note.reason)
             || note.reason == reason::TIER_CHANGED
+            || note.reason == reason::PRICE_OF_NO_TIER
+            || note.reason == reason::COLLECTION_PAUSED
             || note.reason == reason::IN_GRACE
             || note.reason == reason::PAYMENT_REQUIRED;
     }

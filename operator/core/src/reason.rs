@@ -63,6 +63,18 @@ pub const UNKNOWN_STATE: &str = "UnknownState";
 pub const TIER_CHANGED: &str = "TierChangedInStripe";
 /// The subscription was set to end, or to go on, in Stripe.
 pub const CANCELLATION_CHANGED: &str = "CancellationChangedInStripe";
+/// Stripe bills by a price that is no Tier's.
+pub const PRICE_OF_NO_TIER: &str = "PriceOfNoTier";
+/// The collection of payments was paused in Stripe.
+pub const COLLECTION_PAUSED: &str = "CollectionPausedInStripe";
+/// A schedule that is not ours is in charge of the subscription.
+pub const SCHEDULED: &str = "ScheduledInStripe";
+/// Stripe bills for several items, or for several of one.
+pub const ITEMS_CHANGED: &str = "ItemsChangedInStripe";
+/// The tier is sold in another currency than the subscription is billed in.
+pub const OTHER_CURRENCY: &str = "OtherCurrency";
+/// The subscription ends before the tier would begin.
+pub const ENDS_FIRST: &str = "EndsFirst";
 
 /// A key is made and works.
 pub const KEY_DELIVERED: &str = "KeyDelivered";

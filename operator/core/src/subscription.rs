@@ -5,22 +5,23 @@
 
 mod change;
 mod deletion;
+mod drift;
+mod first;
 mod status;
 
 use glyph_crds::entitlement::is_final;
-use glyph_crds::{ExistingSubscribers, PaymentMethod, SubscriptionSpec, SubscriptionStatus};
+use glyph_crds::{ExistingSubscribers, SubscriptionSpec, SubscriptionStatus};
 use jiff::Timestamp;
 
 use crate::billing::{
-    CheckoutParams, CheckoutSession, CheckoutState, Collection, Phases, PlanChange, Schedule,
-    ScheduleParams, StripeSubscription, SubscriptionParams, Terms,
+    CheckoutParams, CheckoutSession, CheckoutState, Phases, PlanChange, Schedule, ScheduleParams,
+    StripeSubscription, SubscriptionParams, Terms,
 };
 use crate::{Blocker, Meta, Next, reason};
 
+pub use first::in_charge;
 pub use status::status;
 
-/// Days until an invoice is due, unless the spec says.
-const DAYS_UNTIL_DUE: u32 = 14;
 /// The operation of an intent to make a checkout session.
 pub const CREATE_CHECKOUT: &str = "CreateCheckout";
 /// The operation of an intent to make a subscription without checkout.
@@ -84,7 +85,52 @@ pub enum Plan {
     },
 }
 
-/// The tier that Stripe bills for.
+impl Plan {
+    /// What there is to buy of `tier`.
+    ///
+    /// # Errors
+    /// What it lacks.
+    fn to_buy(&self, tier: &str) -> Result<Bargain<'_>, Blocker> {
+        match self {
+            Self::Missing => {
+                let message = format!("create Tier {tier} in this namespace, or correct spec.tier");
+                Err(Blocker::wait(reason::TIER_NOT_FOUND, message))
+            }
+            Self::NotSold => {
+                let message = format!(
+                    "tier {tier} cannot be paid for: it is free or sold by a person; choose a tier with a price"
+                );
+                Err(Blocker::person(reason::TIER_NOT_SOLD, message))
+            }
+            Self::NotReady => {
+                let message = format!("Tier {tier} has no Stripe price: its conditions say why");
+                Err(Blocker::wait(reason::TIER_NOT_READY, message))
+            }
+            Self::Sold {
+                price,
+                terms,
+                trial_days,
+                trial_without_card,
+                existing: _,
+            } => Ok(Bargain {
+                price,
+                terms,
+                trial_days: *trial_days,
+                trial_without_card: *trial_without_card,
+            }),
+        }
+    }
+}
+
+/// A tier that can be bought.
+struct Bargain<'a> {
+    price: &'a str,
+    terms: &'a Terms,
+    trial_days: Option<u32>,
+    trial_without_card: bool,
+}
+
+/// The tier in force: the one that Stripe bills for, or, where its price is no Tier's, the last one known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BilledTier {
     /// Name of the Tier.
@@ -113,6 +159,9 @@ pub struct Observed {
     pub status: SubscriptionStatus,
     /// Another Subscription that speaks for this customer.
     pub in_charge: Option<String>,
+    /// A Stripe subscription of this customer that has not ended and is another Subscription's; looked for before a
+    /// first payment.
+    pub rival: Option<StripeSubscription>,
     /// The customer.
     pub payer: Payer,
     /// The tier in the spec.
@@ -125,6 +174,8 @@ pub struct Observed {
     pub schedule: Option<Schedule>,
     /// The tier behind the price of [`current`], where it is known.
     pub billed: Option<BilledTier>,
+    /// That price is known to be no Tier's.
+    pub stray_price: bool,
     /// Return addresses of checkouts.
     pub urls: ReturnUrls,
 }
@@ -142,6 +193,8 @@ pub enum Action {
     ExpireCheckout(String),
     /// Make a subscription without checkout, or find it.
     MakeSubscription(SubscriptionParams),
+    /// Collect its payments again.
+    ResumeCollection(String),
     /// Set whether it ends with its period.
     SetCancelAtPeriodEnd(String, bool),
     /// Move it to another price now.
@@ -196,12 +249,14 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         spec: _,
         status,
         in_charge: _,
+        rival: _,
         payer: _,
         plan: _,
         subscriptions,
         sessions,
         schedule: _,
         billed: _,
+        stray_price: _,
         urls: _,
     } = observed;
     if meta.deleting {
@@ -219,7 +274,7 @@ pub fn plan(observed: &Observed) -> Next<Action> {
         };
         return told_first(observed, subscription, next);
     }
-    plan_first_payment(observed, open)
+    first::plan_first_payment(observed, open)
 }
 
 /// What was paid is served even if what is to be done next fails, or is refused for as long as the spec asks for it.
@@ -232,150 +287,6 @@ fn told_first(
         (Next::Do(_), Some(told)) => Next::Do(Action::TakeOver(Box::new(told))),
         _ => next,
     }
-}
-
-fn plan_first_payment(observed: &Observed, open: Option<&CheckoutSession>) -> Next<Action> {
-    let name = &observed.spec.customer_ref.name;
-    let offered = obstacle(observed).map(|offer| checkout(observed, offer));
-    // An open session is for the spec it was made for: a changed one needs another.
-    let outdated = |session: &&CheckoutSession| match &offered {
-        Ok(params) => is_outdated(observed, session, params),
-        Err(_) => true,
-    };
-    if let Some(session) = open.filter(outdated) {
-        return Next::Do(Action::ExpireCheckout(session.id.clone()));
-    }
-    let params = match offered {
-        Ok(params) => params,
-        Err(blocker) => return blocker.into(),
-    };
-    let collection = match observed.spec.payment {
-        PaymentMethod::Checkout => {
-            return match open {
-                Some(CheckoutSession { url: Some(url), .. }) => Blocker::customer(
-                    reason::AWAITING_PAYMENT,
-                    format!(
-                        "customer {name} pays for tier {} at {url}",
-                        observed.spec.tier
-                    ),
-                )
-                .into(),
-                Some(_) => {
-                    Blocker::wait(reason::PROGRESSING, "Stripe gives no checkout link yet").into()
-                }
-                None => Next::Do(Action::MakeCheckout(params)),
-            };
-        }
-        PaymentMethod::Invoice => Collection::Invoice {
-            days_until_due: observed.spec.days_until_due.unwrap_or(DAYS_UNTIL_DUE),
-        },
-        PaymentMethod::DefaultPaymentMethod => Collection::Automatic,
-    };
-    Next::Do(Action::MakeSubscription(SubscriptionParams {
-        customer: params.customer,
-        price: params.price,
-        trial_days: params.trial_days,
-        collection,
-        owner: params.owner,
-    }))
-}
-
-/// The checkout of an offer.
-fn checkout(observed: &Observed, offer: Offer) -> CheckoutParams {
-    let Offer {
-        customer,
-        price,
-        trial_days,
-        trial_without_card,
-    } = offer;
-    let wished = observed.spec.trial_days.or(trial_days);
-    let trial_days = wished.filter(|days| *days > 0);
-    CheckoutParams {
-        customer,
-        price,
-        trial_days,
-        trial_without_card: trial_without_card && trial_days.is_some(),
-        success_url: observed.urls.success.clone(),
-        cancel_url: observed.urls.cancel.clone(),
-        owner: observed.meta.owner.clone(),
-    }
-}
-
-/// All that a first payment needs.
-struct Offer {
-    customer: String,
-    price: String,
-    trial_days: Option<u32>,
-    trial_without_card: bool,
-}
-
-/// What a first payment is made from; or what is missing for one.
-fn obstacle(observed: &Observed) -> Result<Offer, Blocker> {
-    let Observed {
-        meta: _,
-        spec,
-        status: _,
-        in_charge,
-        payer,
-        plan,
-        subscriptions: _,
-        sessions,
-        schedule: _,
-        billed: _,
-        urls: _,
-    } = observed;
-    let (customer, tier) = (&spec.customer_ref.name, &spec.tier);
-    if let Some(other) = in_charge {
-        let message = format!(
-            "Subscription {other} speaks for customer {customer}: change its tier, or delete one of the two"
-        );
-        return Err(Blocker::person(reason::CONFLICT, message));
-    }
-    let customer_id = payer.id(customer)?;
-    // Completed, and its subscription is not to be seen yet: a second session would be a second payment (CASE 23).
-    if sessions.iter().any(|s| s.state == CheckoutState::Complete) {
-        let message = "the checkout is complete; waiting for its subscription in Stripe";
-        return Err(Blocker::wait(reason::PROGRESSING, message));
-    }
-    match plan {
-        Plan::Missing => {
-            let message = format!("create Tier {tier} in this namespace, or correct spec.tier");
-            Err(Blocker::wait(reason::TIER_NOT_FOUND, message))
-        }
-        Plan::NotSold => {
-            let message = format!(
-                "tier {tier} cannot be paid for: it is free or sold by a person; choose a tier with a price"
-            );
-            Err(Blocker::person(reason::TIER_NOT_SOLD, message))
-        }
-        Plan::NotReady => {
-            let message = format!("Tier {tier} has no Stripe price: its conditions say why");
-            Err(Blocker::wait(reason::TIER_NOT_READY, message))
-        }
-        Plan::Sold {
-            price,
-            terms: _,
-            trial_days,
-            trial_without_card,
-            existing: _,
-        } => Ok(Offer {
-            customer: customer_id,
-            price: price.clone(),
-            trial_days: *trial_days,
-            trial_without_card: *trial_without_card,
-        }),
-    }
-}
-
-/// Whether a session was made for an earlier generation of the spec, or offers something else than the spec does now:
-/// what was about to be made when the operator ended is made as it was written down.
-fn is_outdated(observed: &Observed, session: &CheckoutSession, wanted: &CheckoutParams) -> bool {
-    let status = &observed.status;
-    let offer = session.offer.as_ref();
-    observed.spec.payment != PaymentMethod::Checkout
-        || offer.is_some_and(|offer| *offer != wanted.offer())
-        || (status.checkout_session_id.as_ref() == Some(&session.id)
-            && status.observed_generation != observed.meta.generation)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use glyph_operator_core::api_key::{self, Action, Delivered, Delivery, Observed, 
 use glyph_operator_core::{Next, Settled};
 use glyph_runtime::random::base62;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
-use kube::core::DeserializeGuard;
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 
+use crate::controllers::subscription::latest_subscriptions;
 use crate::failure::Failure;
 use crate::ports::{Billing, Identity};
 use crate::reconcile::Controller;
@@ -55,6 +55,7 @@ impl<B: Billing, I: Identity> Controller<B, I> for Keys {
         if entitlement == KeyEntitlement::Granted && object.reported().hashes.is_empty() {
             // A key cannot be taken back: no watch that lags may hide a subscription that has yet to be paid.
             let latest = latest_subscriptions(world, namespace, &customer.name).await?;
+            let latest: Vec<_> = latest.into_iter().filter_map(|s| s.0.ok()).collect();
             entitlement = key_entitlement(in_charge(&latest), default, tier_named, meta.now);
         }
         Ok(Observed {
@@ -85,22 +86,6 @@ impl<B: Billing, I: Identity> Controller<B, I> for Keys {
     fn status(observed: &Observed, next: &Next<Action>) -> Settled<ApiKeyStatus> {
         api_key::status(observed, next)
     }
-}
-
-/// The subscriptions of a customer as the API server has them now; one that cannot be read is none.
-async fn latest_subscriptions<B, I>(
-    world: &World<B, I>,
-    namespace: &str,
-    customer: &str,
-) -> Result<Vec<Subscription>, Failure> {
-    let api =
-        Api::<DeserializeGuard<Subscription>>::namespaced(world.shared.client.clone(), namespace);
-    let of_customer = ListParams::default().fields(&format!("spec.customerRef.name={customer}"));
-    let found = api
-        .list(&of_customer)
-        .await
-        .map_err(Failure::kubernetes("list the customer's subscriptions"))?;
-    Ok(found.items.into_iter().filter_map(|s| s.0.ok()).collect())
 }
 
 fn secrets<B, I>(world: &World<B, I>, object: &ApiKey) -> (Api<Secret>, String) {

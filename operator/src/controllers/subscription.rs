@@ -1,28 +1,32 @@
 //! `Subscription`: its checkout and its subscription in Stripe.
 
+mod billed;
+mod seat;
+
 use glyph_crds::common::Intent;
 use glyph_crds::common::condition::DRIFTED;
-use glyph_crds::entitlement::{in_charge, is_final};
+use glyph_crds::entitlement::is_final;
 use glyph_crds::{GlyphCustomer, Subscription, SubscriptionStatus, Tier, TrialPaymentMethod};
 use glyph_operator_core::billing::{
     CheckoutParams, CheckoutSession, CheckoutState, Owner, Schedule, ScheduleParams,
     StripeSubscription, SubscriptionParams, Terms,
 };
 use glyph_operator_core::subscription::{
-    self, Action, BilledTier, CREATE_CHECKOUT, CREATE_SCHEDULE, CREATE_SUBSCRIPTION, Observed,
-    Payer, Plan, current,
+    self, Action, CREATE_CHECKOUT, CREATE_SCHEDULE, CREATE_SUBSCRIPTION, Observed, Payer, Plan,
+    current,
 };
 use glyph_operator_core::{Meta, Next, Settled, intent};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
 
 use crate::failure::Failure;
 use crate::making::{Make, make};
 use crate::ports::{Billing, CallResult, Identity};
 use crate::reconcile::Controller;
-use crate::watches::{named, select};
+use crate::watches::named;
 use crate::world::{FINALIZER, World};
 use crate::writer::{Reported, add_finalizer, remove_finalizers, write_status};
+
+pub use seat::latest_subscriptions;
 
 /// The controller of subscriptions.
 pub struct Subscriptions;
@@ -43,24 +47,29 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
         let customer: Option<GlyphCustomer> =
             named(&world.stores, namespace, &object.spec.customer_ref.name);
         let customers = stripe_customers(customer.as_ref(), status.intent.as_ref());
-        let (subscriptions, sessions) = if meta.finalized {
-            observe_stripe(&world.shared.billing, &meta, &status, &customers).await?
+        let stripe = &world.shared.billing;
+        let Found {
+            mut subscriptions,
+            sessions,
+            rival,
+        } = if meta.finalized {
+            observe_stripe(stripe, &meta, &status, &customers).await?
         } else {
-            (Vec::new(), Vec::new())
+            Found::default()
         };
+        for subscription in &mut subscriptions {
+            billed::put_first(world, namespace, status.tier.as_deref(), subscription);
+        }
         let found = current(&subscriptions, status.stripe_subscription_id.as_deref());
-        let billed = match found.and_then(|s| s.price.as_deref()) {
-            Some(price) => tier_behind(world, namespace, price).await?,
-            None => None,
-        };
-        let scheduled = found.and_then(|s| s.schedule.as_ref());
-        let schedule = match scheduled.filter(|_| !meta.deleting) {
-            Some(id) => world.shared.billing.schedule(id).await?,
-            None => None,
-        };
+        let price = found.and_then(|s| s.price.as_deref());
+        let billed::Behind { tier, stray } =
+            billed::behind(world, namespace, price, status.tier.as_deref()).await?;
+        let scheduled = found.filter(|_| !meta.deleting);
+        let scheduled = scheduled.and_then(|s| s.schedule.as_deref());
         Ok(Observed {
-            schedule,
-            in_charge: other_in_charge(world, object, namespace),
+            schedule: schedule(stripe, scheduled).await?,
+            in_charge: seat::other_in_charge(world, object, namespace),
+            rival,
             payer: payer(customer.as_ref()),
             plan: plan_of(named(&world.stores, namespace, &object.spec.tier).as_ref()),
             spec: object.spec.clone(),
@@ -69,7 +78,8 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
             status,
             subscriptions,
             sessions,
-            billed,
+            billed: tier,
+            stray_price: stray,
         })
     }
 
@@ -89,21 +99,23 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
                 write_status(world, object, *status).await?;
             }
             Action::MakeCheckout(params) => {
-                let generation = object.metadata.generation;
+                let _seat = seat::take(world, object).await?;
                 return make::<MakeCheckout, _, _, _>(world, object, params, |status, made| {
                     status.checkout_session_id = Some(made.id.clone());
-                    // The session was made for this generation of the spec; a later one needs another.
-                    status.observed_generation = generation;
                 })
                 .await;
             }
             Action::MakeSubscription(params) => {
+                let _seat = seat::take(world, object).await?;
                 return make::<MakeSubscription, _, _, _>(world, object, params, |status, made| {
                     status.stripe_subscription_id = Some(made.id.clone());
                 })
                 .await;
             }
             Action::ExpireCheckout(id) => billing.expire_checkout(&id).await?,
+            Action::ResumeCollection(id) => {
+                billing.resume_collection(&id).await?;
+            }
             Action::SetCancelAtPeriodEnd(id, cancel) => {
                 billing.set_cancel_at_period_end(&id, cancel).await?;
             }
@@ -133,25 +145,45 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
     }
 }
 
+async fn schedule<B: Billing>(billing: &B, id: Option<&str>) -> CallResult<Option<Schedule>> {
+    match id {
+        Some(id) => billing.schedule(id).await,
+        None => Ok(None),
+    }
+}
+
+/// What Stripe has of this resource, and beside it.
+#[derive(Default)]
+struct Found {
+    subscriptions: Vec<StripeSubscription>,
+    sessions: Vec<CheckoutSession>,
+    /// One of another Subscription of the customer, which has not ended.
+    rival: Option<StripeSubscription>,
+}
+
 /// Subscriptions and checkout sessions of this resource: those recorded, else all that are marked as ours.
 async fn observe_stripe<B: Billing>(
     billing: &B,
     meta: &Meta,
     status: &SubscriptionStatus,
     customers: &[String],
-) -> Result<(Vec<StripeSubscription>, Vec<CheckoutSession>), Failure> {
-    let mut subscriptions = Vec::new();
+) -> Result<Found, Failure> {
+    let (mut subscriptions, mut rival) = (Vec::new(), None);
     if let Some(id) = &status.stripe_subscription_id {
         subscriptions.extend(billing.subscription(id).await?);
     }
     let live = subscriptions.iter().any(|s| !is_final(s.state));
     if live && !meta.deleting && status.checkout_session_id.is_none() {
-        return Ok((subscriptions, Vec::new()));
+        return Ok(Found {
+            subscriptions,
+            ..Found::default()
+        });
     }
     let mut sessions = Vec::new();
     for customer in customers {
         let ours = |owner: &Option<Owner>| meta.owns(owner.as_ref());
         let listed = billing.subscriptions_of(customer).await?;
+        rival = rival.or(seat::rival(&listed, meta));
         let known: Vec<_> = subscriptions.iter().map(|s| s.id.clone()).collect();
         subscriptions.extend(
             listed
@@ -174,53 +206,11 @@ async fn observe_stripe<B: Billing>(
             subscriptions.extend(billing.subscription(id).await?);
         }
     }
-    Ok((subscriptions, sessions))
-}
-
-/// The tier that a price belongs to: by the tiers' statuses, else by the price's owner, because a tier whose
-/// amount has changed still has subscribers at the former price.
-async fn tier_behind<B: Billing, I>(
-    world: &World<B, I>,
-    namespace: &str,
-    price: &str,
-) -> Result<Option<BilledTier>, Failure> {
-    let at_price = select(&world.stores, namespace, |tier: &Tier| {
-        tier.status.as_ref().is_some_and(|status| {
-            let former = &status.former_price_ids;
-            status.stripe_price_id.as_deref() == Some(price) || former.iter().any(|id| id == price)
-        })
-    });
-    let mut found = at_price.into_iter().next();
-    if found.is_none() {
-        let owner = world
-            .shared
-            .billing
-            .price(price)
-            .await?
-            .and_then(|price| price.owner);
-        let uid = owner.map(|owner| owner.uid);
-        let owned = select(&world.stores, namespace, |tier: &Tier| {
-            uid.is_some() && tier.uid() == uid
-        });
-        found = owned.into_iter().next();
-    }
-    Ok(found.map(|tier| BilledTier {
-        name: tier.name_any(),
-        grace_days: tier.spec.grace.map(|grace| grace.days),
-    }))
-}
-
-/// Another Subscription that speaks for the same customer.
-fn other_in_charge<B, I>(
-    world: &World<B, I>,
-    object: &Subscription,
-    namespace: &str,
-) -> Option<String> {
-    let all = select(&world.stores, namespace, |s: &Subscription| {
-        s.spec.customer_ref == object.spec.customer_ref
-    });
-    let first = in_charge(&all)?;
-    (first.uid() != object.uid()).then(|| first.name_any())
+    Ok(Found {
+        subscriptions,
+        sessions,
+        rival,
+    })
 }
 
 /// Whether a customer's external object was changed behind our back.

@@ -237,7 +237,7 @@ impl Billing for StripeBilling {
             "change the plan of the Stripe subscription",
             "/v1/subscriptions/{id}",
             requests::set_price(change),
-            Some(&change.key),
+            change.key.as_deref(),
         )
         .await
     }
@@ -292,6 +292,16 @@ impl Billing for StripeBilling {
             "update the Stripe subscription",
             "/v1/subscriptions/{id}",
             request,
+            None,
+        )
+        .await
+    }
+
+    async fn resume_collection(&self, id: &str) -> CallResult<StripeSubscription> {
+        self.write::<objects::Subscription>(
+            "resume the collection of the Stripe subscription",
+            "/v1/subscriptions/{id}",
+            requests::resume_collection(id),
             None,
         )
         .await

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use glyph_crds::SubscriptionState;
 use glyph_crds::common::Interval;
-use glyph_operator_core::billing::{self, CheckoutState, Owner};
+use glyph_operator_core::billing::{self, CheckoutParams, CheckoutState, Owner};
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::second;
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::requests::{COGNITO_SUB, OFFER};
+use super::requests::COGNITO_SUB;
 
 /// An object of the wire, and what it becomes.
 pub(super) trait Wire: DeserializeOwned {
@@ -225,8 +225,11 @@ impl From<Checkout> for billing::CheckoutSession {
             customer: wire.customer.map(Reference::into_id),
             subscription: wire.subscription.map(Reference::into_id),
             expires_at: wire.expires_at,
+            offer: wire
+                .metadata
+                .as_ref()
+                .and_then(|metadata| metadata.get(CheckoutParams::OFFER).cloned()),
             owner: wire.metadata.as_ref().and_then(owner),
-            offer: wire.metadata.and_then(|mut all| all.remove(OFFER)),
         }
     }
 }
@@ -239,6 +242,10 @@ pub(super) struct Subscription {
     #[serde(deserialize_with = "known")]
     status: Option<SubscriptionState>,
     items: Items,
+    #[serde(default)]
+    currency: Option<String>,
+    #[serde(default)]
+    pause_collection: Option<Pause>,
     #[serde(default)]
     cancel_at_period_end: bool,
     #[serde(default, with = "second::optional")]
@@ -269,7 +276,24 @@ enum ItemPrice {
     Other { id: String },
 }
 
+/// <https://docs.stripe.com/api/subscriptions/object#subscription_object-pause_collection>
+#[derive(Deserialize)]
+struct Pause {
+    #[serde(default)]
+    behavior: String,
+    #[serde(default, with = "second::optional")]
+    resumes_at: Option<Timestamp>,
+}
+
 impl ItemPrice {
+    /// Whether it says that it is a Tier's.
+    fn is_a_tiers(&self) -> bool {
+        match self {
+            Self::Whole(price) => owner(&price.metadata).is_some_and(|owner| owner.kind == "Tier"),
+            Self::Id(_) | Self::Other { .. } => false,
+        }
+    }
+
     fn into_parts(self) -> (String, Option<billing::Terms>) {
         match self {
             Self::Id(id) | Self::Other { id } => (id, None),
@@ -297,10 +321,26 @@ fn open_page(invoice: &Value) -> Option<String> {
 struct Item {
     id: String,
     price: ItemPrice,
+    /// Absent where use is metered.
+    #[serde(default)]
+    quantity: Option<u64>,
     #[serde(default, with = "second::optional")]
     current_period_start: Option<Timestamp>,
     #[serde(default, with = "second::optional")]
     current_period_end: Option<Timestamp>,
+}
+
+impl From<Item> for billing::Item {
+    fn from(wire: Item) -> Self {
+        let (price, terms) = wire.price.into_parts();
+        Self {
+            id: wire.id,
+            price,
+            terms,
+            quantity: wire.quantity.unwrap_or(1),
+            period: wire.current_period_start.zip(wire.current_period_end),
+        }
+    }
 }
 
 impl Wire for Subscription {
@@ -312,22 +352,30 @@ impl Wire for Subscription {
 
 impl From<Subscription> for billing::StripeSubscription {
     fn from(wire: Subscription) -> Self {
-        let item = wire.items.data.into_iter().next();
-        let period = item
-            .as_ref()
-            .and_then(|item| item.current_period_start.zip(item.current_period_end));
-        let (item, price) = item.map(|item| (item.id, item.price.into_parts())).unzip();
-        let (price, terms) = price.unzip();
+        let mut items = wire.items.data;
+        items.sort_by_key(|item| !item.price.is_a_tiers());
+        let mut items = items.into_iter().map(billing::Item::from);
+        let first = items.next();
+        let invoice = &wire.latest_invoice;
+        let invoice = invoice.as_str().or_else(|| invoice.get("id")?.as_str());
         Self {
             id: wire.id,
             customer: wire.customer.into_id(),
             state: wire.status,
-            price,
-            terms: terms.flatten(),
-            item,
+            price: first.as_ref().map(|item| item.price.clone()),
+            quantity: first.as_ref().map_or(1, |item| item.quantity),
+            period: first.as_ref().and_then(|item| item.period),
+            terms: first.as_ref().and_then(|item| item.terms.clone()),
+            item: first.map(|item| item.id),
+            others: items.collect(),
+            currency: wire.currency,
+            pause: wire.pause_collection.map(|pause| billing::Pause {
+                behavior: pause.behavior,
+                resumes_at: pause.resumes_at,
+            }),
             schedule: wire.schedule.map(Reference::into_id),
+            invoice: invoice.map(str::to_owned),
             invoice_url: open_page(&wire.latest_invoice),
-            period,
             cancel_at_period_end: wire.cancel_at_period_end,
             cancel_at: wire.cancel_at,
             billing_cycle_anchor: wire.billing_cycle_anchor,

@@ -9,8 +9,10 @@ use glyph_operator_core::billing::{
     ProductParams, SubscriptionParams,
 };
 use jiff::Timestamp;
+use stripe_billing::subscription::CreateSubscriptionTrialSettingsEndBehaviorMissingPaymentMethod as WithoutCard;
 use stripe_billing::subscription::{
-    CreateSubscription, CreateSubscriptionItems, ListSubscription, ListSubscriptionStatus,
+    CreateSubscription, CreateSubscriptionItems, CreateSubscriptionTrialSettings,
+    CreateSubscriptionTrialSettingsEndBehavior, ListSubscription, ListSubscriptionStatus,
     RetrieveSubscription, UpdateSubscription, UpdateSubscriptionItems,
     UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
 };
@@ -42,9 +44,6 @@ use stripe_types::{Currency, RangeQueryTs};
 
 /// Metadata key of the Cognito user's `sub`.
 pub(super) const COGNITO_SUB: &str = "cognito_sub";
-
-/// Metadata key of what a checkout session offers.
-pub(super) const OFFER: &str = "glyph_offer";
 
 /// How far Kubernetes' clock may be ahead of Stripe's, in seconds.
 const CLOCKS_APART: i64 = 3600;
@@ -175,25 +174,24 @@ pub(super) fn list_prices(lookup_key: &str, after: Option<String>) -> RequestBui
 }
 
 pub(super) fn create_checkout(params: &CheckoutParams) -> RequestBuilder {
-    let metadata = metadata(&params.owner);
-    let mut offered = metadata.clone();
-    offered.insert(OFFER.to_owned(), params.offer());
+    let mut metadata = metadata(&params.owner);
     let mut item = CreateCheckoutSessionLineItems::new();
     item.price = Some(params.price.clone());
     item.quantity = Some(1);
     let mut subscription = CreateCheckoutSessionSubscriptionData::new();
-    subscription.metadata = Some(metadata);
+    subscription.metadata = Some(metadata.clone());
     subscription.trial_period_days = trial(params.trial_days);
     if params.trial_without_card {
         subscription.trial_settings = Some(TrialSettings::new(TrialEnd::new(NoCard::Cancel)));
     }
+    metadata.insert(CheckoutParams::OFFER.to_owned(), params.offer());
     CreateCheckoutSession::new()
         .mode(CheckoutSessionMode::Subscription)
         .customer(&params.customer)
         .client_reference_id(&params.owner.uid)
         .line_items([item])
         .subscription_data(subscription)
-        .metadata(offered)
+        .metadata(metadata)
         .success_url(&params.success_url)
         .cancel_url(&params.cancel_url)
         .payment_method_collection(if params.trial_without_card {
@@ -227,6 +225,11 @@ pub(super) fn create_subscription(params: &SubscriptionParams) -> RequestBuilder
     if let Some(days) = trial(params.trial_days) {
         request = request.trial_period_days(days);
     }
+    if params.trial_without_card && params.collection == Collection::Automatic {
+        let mut end = CreateSubscriptionTrialSettingsEndBehavior::new();
+        end.missing_payment_method = Some(WithoutCard::Cancel);
+        request = request.trial_settings(CreateSubscriptionTrialSettings::new(end));
+    }
     match params.collection {
         Collection::Automatic => {
             request.collection_method(SubscriptionCollectionMethod::ChargeAutomatically)
@@ -254,6 +257,11 @@ pub(super) fn set_cancel_at_period_end(id: &str, cancel: bool) -> RequestBuilder
     UpdateSubscription::new(id)
         .cancel_at_period_end(cancel)
         .build()
+}
+
+/// An empty value ends the pause (<https://docs.stripe.com/billing/subscriptions/pause-payment#resume>).
+pub(super) fn resume_collection(id: &str) -> RequestBuilder {
+    by_id(StripeMethod::Post, "subscriptions", id).form(&HashMap::from([("pause_collection", "")]))
 }
 
 /// A subscription with its latest invoice, which has the page to pay it on.

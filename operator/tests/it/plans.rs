@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::stage::Stage;
 
 /// A paid subscription to `starter`, and a tier above it.
-async fn subscribed(name: &str) -> Stage {
+pub async fn subscribed(name: &str) -> Stage {
     let stage = Stage::new(name).await;
     stage.tiers().await;
     let price = json!({"currency": "usd", "amount": 9900, "interval": "Month"});
@@ -17,11 +17,11 @@ async fn subscribed(name: &str) -> Stage {
     stage
 }
 
-fn in_stripe(stage: &Stage) -> Value {
+pub fn in_stripe(stage: &Stage) -> Value {
     stage.stripe.control().objects("subscription")[0].clone()
 }
 
-async fn price_of(stage: &Stage, tier: &str) -> String {
+pub async fn price_of(stage: &Stage, tier: &str) -> String {
     stage
         .condition::<Tier>(tier, "Ready", "True", "OnSale")
         .await;
@@ -29,7 +29,7 @@ async fn price_of(stage: &Stage, tier: &str) -> String {
     status.stripe_price_id.unwrap()
 }
 
-async fn change_in_portal(stage: &Stage, price: &str) {
+pub async fn change_in_portal(stage: &Stage, price: &str) {
     let subscription = in_stripe(stage);
     let item = subscription["items"]["data"][0]["id"].as_str().unwrap();
     let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());

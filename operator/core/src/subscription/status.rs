@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use glyph_crds::common::PeriodStatus;
 use glyph_crds::entitlement::{is_final, turning_points};
-use glyph_crds::{SubscriptionSpec, SubscriptionState as State, SubscriptionStatus};
+use glyph_crds::{SubscriptionState as State, SubscriptionStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::change::{is_edited, is_new};
+use super::change::{acts_on_end, is_edited, is_end_edited, is_new};
+use super::drift::{is_unmoved, with_differences};
 use super::{Action, Observed, Plan, current, is_behind, payable};
 use crate::billing::{Schedule, StripeSubscription};
-use crate::condition::{Finding, Findings};
+use crate::condition::Findings;
 use crate::status::Status;
 use crate::{Blocker, Next, Settled, polling, reason};
 
@@ -45,11 +46,9 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionS
         }
         (Next::Wait(_) | Next::Done, Some(subscription)) => {
             take_over(&mut status, observed, subscription);
-            if is_edited(observed) && is_left_to_do(&status, observed, behind) {
-                status.observed_generation = Some(observed.status.observed_generation.unwrap_or(0));
-            }
+            acted_on(&mut status, observed, subscription, behind);
             let findings = standing(&status, subscription, now);
-            with_drift(findings, &status, &observed.spec, subscription)
+            with_differences(findings, observed, &status, subscription)
         }
         (Next::Done, None) => Findings::blocked(&Blocker::wait(
             reason::DELETING,
@@ -65,12 +64,30 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<SubscriptionS
     Settled { status, look_again }
 }
 
-/// Whether something that an edit asks for is still to be done: a move that has to wait (for the tier's price, for an open
-/// invoice), or anything at all between two periods.
-fn is_left_to_do(status: &SubscriptionStatus, observed: &Observed, behind: bool) -> bool {
-    let unmoved =
-        status.pending_tier.is_none() && status.tier.as_ref() != Some(&observed.spec.tier);
-    (unmoved || behind) && !is_final(status.state)
+/// Which generation's tier and which generation's end Stripe has: what has to wait is still to be done, and so is all
+/// between two periods.
+fn acted_on(
+    status: &mut SubscriptionStatus,
+    observed: &Observed,
+    found: &StripeSubscription,
+    behind: bool,
+) {
+    if is_final(status.state) {
+        return;
+    }
+    let present = observed.meta.generation;
+    let not_yet = |seen: Option<i64>| Some(seen.filter(|_| seen != present).unwrap_or(0));
+    let before = &observed.status;
+    if is_edited(observed) && (behind || is_unmoved(observed, status)) {
+        status.observed_generation = not_yet(before.observed_generation);
+    }
+    let differs = found.cancel_at_period_end != observed.spec.cancel_at_period_end;
+    let waits = behind || differs && acts_on_end(observed);
+    status.end_observed_generation = if is_end_edited(observed) && waits {
+        not_yet(before.end_observed_generation)
+    } else {
+        present
+    };
 }
 
 /// The open checkout's link, or none.
@@ -103,7 +120,9 @@ pub(super) fn untold(
         return None;
     }
     if is_new(observed) {
-        status.observed_generation = Some(0);
+        (status.observed_generation, status.end_observed_generation) = (Some(0), Some(0));
+    } else if status.end_observed_generation.is_none() {
+        status.end_observed_generation = status.observed_generation;
     }
     status.settled_for = None;
     let mut findings = standing(&status, found, meta.now);
@@ -139,7 +158,12 @@ fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &Stri
         price: _,
         terms: _,
         item: _,
+        quantity: _,
+        others: _,
+        currency: _,
+        pause: _,
         schedule: _,
+        invoice: _,
         invoice_url,
         period,
         cancel_at_period_end,
@@ -265,62 +289,7 @@ fn past_due(status: &SubscriptionStatus, tier: &str, now: Timestamp) -> Findings
     Findings::blocked(&blocker)
 }
 
-/// Says so when Stripe has another plan or end than the spec, and none of ours is on its way.
-fn with_drift(
-    mut findings: Findings,
-    status: &SubscriptionStatus,
-    spec: &SubscriptionSpec,
-    found: &StripeSubscription,
-) -> Findings {
-    if is_final(status.state) {
-        return findings;
-    }
-    let Some((reason, message)) = drift(status, spec, found) else {
-        return findings;
-    };
-    let finding = |status| Finding {
-        status,
-        reason: reason.into(),
-        message: message.clone(),
-    };
-    findings.drifted = finding(true);
-    findings.synced = finding(false);
-    findings
-}
-
-fn drift(
-    status: &SubscriptionStatus,
-    spec: &SubscriptionSpec,
-    found: &StripeSubscription,
-) -> Option<(&'static str, String)> {
-    let wanted = &spec.tier;
-    if status.tier.as_ref() != Some(wanted) && status.pending_tier.is_none() {
-        let message = match &status.tier {
-            Some(tier) => format!(
-                "Stripe bills for tier {tier}, which is in force, and the spec names {wanted}: \
-                 set spec.tier to {tier} to keep it, or spec.driftPolicy to Revert to put {wanted} back \
-                 (not from one currency to another: end the subscription for that, and make another)"
-            ),
-            None => {
-                "Stripe bills by a price that no Tier names: no tier is in force by it".to_owned()
-            }
-        };
-        return Some((reason::TIER_CHANGED, message));
-    }
-    let ends = found.cancel_at_period_end;
-    (ends != spec.cancel_at_period_end).then(|| {
-        let message = if ends {
-            "in Stripe the subscription was set to end with its period, which stands: set spec.cancelAtPeriodEnd \
-             to agree, or spec.driftPolicy to Revert to go on"
-        } else {
-            "in Stripe the subscription was resumed, which stands: set spec.cancelAtPeriodEnd to false to agree, \
-             or spec.driftPolicy to Revert to end it with its period"
-        };
-        (reason::CANCELLATION_CHANGED, message.to_owned())
-    })
-}
-
-fn day(at: Timestamp) -> String {
+pub(super) fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 

@@ -122,3 +122,53 @@ fn an_invoice_is_shown_while_it_can_be_paid() {
         (None, None, None)
     );
 }
+
+/// CASE 28.
+#[test]
+fn of_several_items_with_other_periods_the_tiers_own_is_read_first() {
+    let tiers = json!({"glyph_kind": "Tier", "glyph_namespace": "shop", "glyph_name": "pro", "glyph_uid": "u"});
+    let price = |id: &str, metadata: Value| {
+        json!({
+            "id": id, "product": "prod_1", "lookup_key": null, "currency": "usd", "unit_amount": 9900,
+            "recurring": {"interval": "month", "interval_count": 1}, "active": true, "metadata": metadata,
+        })
+    };
+    let both = subscription(|s| {
+        let items = s["items"]["data"].as_array_mut().unwrap();
+        items[0]["price"] = price("price_seats", json!({}));
+        items.push(json!({
+            "id": "si_2", "quantity": 2, "price": price("price_pro", tiers),
+            "current_period_start": 1_795_400_000, "current_period_end": 1_826_936_000,
+        }));
+    });
+    assert_eq!(both.item.as_deref(), Some("si_2"));
+    assert_eq!(
+        (both.price.as_deref(), both.quantity),
+        (Some("price_pro"), 2)
+    );
+    let end = |period: Option<(Timestamp, Timestamp)>| period.unwrap().1.as_second();
+    assert_eq!(end(both.period), 1_826_936_000);
+    assert_eq!(end(both.others[0].period), 1_798_000_000);
+    assert!(!both.is_single());
+    assert!(subscription(|_| {}).is_single());
+}
+
+#[test]
+fn a_pause_of_the_collection_and_the_latest_invoice_are_read() {
+    let pause = json!({"behavior": "void", "resumes_at": 1_798_000_000});
+    let paused = subscription(|s| s["pause_collection"] = pause);
+    let pause = paused.pause.unwrap();
+    assert_eq!(pause.behavior, "void");
+    assert_eq!(pause.resumes_at.unwrap().as_second(), 1_798_000_000);
+    let endless = json!({"behavior": "keep_as_draft", "resumes_at": null});
+    let endless = subscription(|s| s["pause_collection"] = endless);
+    assert_eq!(endless.pause.unwrap().resumes_at, None);
+    assert_eq!(
+        subscription(|s| s["pause_collection"] = Value::Null).pause,
+        None
+    );
+    for invoice in [json!("in_1"), json!({"id": "in_1", "status": "paid"})] {
+        let read = subscription(|s| s["latest_invoice"] = invoice).invoice;
+        assert_eq!(read.as_deref(), Some("in_1"));
+    }
+}

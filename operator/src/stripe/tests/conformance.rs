@@ -61,6 +61,7 @@ async fn stripes_own_check_takes_every_request_and_we_read_every_answer() {
             customer: customer.id.clone(),
             price: price.id.clone(),
             trial_days: Some(14),
+            trial_without_card: true,
             collection,
             owner: owner.clone(),
         };
@@ -69,6 +70,7 @@ async fn stripes_own_check_takes_every_request_and_we_read_every_answer() {
             .set_cancel_at_period_end(&made.id, true)
             .await
             .unwrap();
+        stripe.resume_collection(&made.id).await.unwrap();
         stripe.subscription(&made.id).await.unwrap().unwrap();
         stripe.cancel_subscription(&made.id).await.unwrap();
     }

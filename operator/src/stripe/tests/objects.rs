@@ -251,6 +251,7 @@ async fn a_subscription_by_invoice_is_made_set_to_end_and_ended_twice() {
         customer: customer.id.clone(),
         price: price.id,
         trial_days: Some(7),
+        trial_without_card: false,
         collection: Collection::Invoice { days_until_due: 30 },
         owner: owner("Subscription", "uid-sub"),
     };

@@ -31,6 +31,8 @@ fn observed(intent: Intent) -> Observed {
     let spec = json!({"customerRef": {"name": "ada"}, "tier": "starter"});
     let status = json!({"conditions": [], "intent": intent});
     Observed {
+        rival: None,
+        stray_price: false,
         meta: Meta {
             now: deleted_at() + SignedDuration::from_mins(1),
             owner: owner(),
@@ -75,6 +77,7 @@ fn checkout() -> CheckoutParams {
 
 fn subscription() -> SubscriptionParams {
     SubscriptionParams {
+        trial_without_card: false,
         customer: "cus_1".into(),
         price: "price_1".into(),
         trial_days: None,
@@ -85,6 +88,11 @@ fn subscription() -> SubscriptionParams {
 
 fn made(state: State) -> StripeSubscription {
     StripeSubscription {
+        quantity: 1,
+        others: Vec::new(),
+        currency: None,
+        pause: None,
+        invoice: None,
         id: "sub_1".into(),
         customer: "cus_1".into(),
         state: Some(state),

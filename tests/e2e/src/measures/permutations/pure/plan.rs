@@ -86,6 +86,7 @@ fn observed(status: SubscriptionStatus, after: usize) -> Result<Observed, String
         schedule: None,
         spec,
         in_charge: None,
+        rival: None,
         payer: Payer::Ready("cus_1".to_owned()),
         plan: subscription::Plan::Sold {
             price: "price_1".to_owned(),
@@ -98,6 +99,7 @@ fn observed(status: SubscriptionStatus, after: usize) -> Result<Observed, String
             name: "starter".to_owned(),
             grace_days: Some(7),
         }),
+        stray_price: false,
         subscriptions,
         sessions: vec![session_after(after, &meta)],
         urls: urls(),
@@ -110,7 +112,6 @@ fn observed(status: SubscriptionStatus, after: usize) -> Result<Observed, String
 fn session_after(after: usize, meta: &Meta) -> CheckoutSession {
     let complete = after >= 1;
     CheckoutSession {
-        offer: None,
         id: "cs_plan".to_owned(),
         url: (!complete).then(|| "https://checkout.example/cs_plan".to_owned()),
         state: if complete {
@@ -121,6 +122,7 @@ fn session_after(after: usize, meta: &Meta) -> CheckoutSession {
         customer: Some("cus_1".to_owned()),
         subscription: complete.then(|| "sub_1".to_owned()),
         expires_at: NOW + SignedDuration::from_hours(24),
+        offer: Some("price_1 trial=0 card=required".to_owned()),
         owner: Some(meta.owner.clone()),
     }
 }
@@ -134,7 +136,12 @@ fn subscription_after(after: usize, meta: &Meta) -> Vec<StripeSubscription> {
     };
     vec![StripeSubscription {
         terms: Some(terms()),
+        quantity: 1,
+        others: Vec::new(),
+        currency: Some("usd".to_owned()),
+        pause: None,
         schedule: None,
+        invoice: None,
         invoice_url: None,
         id: "sub_1".to_owned(),
         customer: "cus_1".to_owned(),
