@@ -167,6 +167,14 @@ pub fn plan(observed: &Observed) -> Next<Action> {
             make_checkout(observed)
         };
     };
+    // Ordered: nothing else may be paid for it. First of all, because sessions are not read any more once it is granted.
+    let payable =
+        |other: &&PackCheckout| other.state == CheckoutState::Open && meta.now < other.expires_at;
+    if session.state == CheckoutState::Complete
+        && let Some(open) = sessions.iter().find(payable)
+    {
+        return Next::Do(Action::ExpireCheckout(open.id.clone()));
+    }
     match session.state {
         CheckoutState::Complete if session.paid => grant(observed, session),
         CheckoutState::Complete => match payment.as_ref().map(|payment| payment.state) {

@@ -186,6 +186,24 @@ fn an_expired_link_is_followed_by_another_and_a_paid_session_stands_before_an_op
     assert_eq!(grant.session, "cs_2");
 }
 
+/// Found by `cargo measure chaos`: Stripe made a session and answered 500; the customer paid it before it was found, and
+/// another was made.
+#[test]
+fn a_link_beside_a_session_that_was_ordered_is_ended_before_anything_is_granted() {
+    let mut seen = observed();
+    let open = PackCheckout {
+        id: "cs_2".to_owned(),
+        ..session(CheckoutState::Open, false)
+    };
+    for paid in [true, false] {
+        seen.sessions = vec![session(CheckoutState::Complete, paid), open.clone()];
+        let ended = Next::Do(Action::ExpireCheckout("cs_2".to_owned()));
+        assert_eq!(plan(&seen), ended);
+    }
+    seen.sessions[1].state = CheckoutState::Expired;
+    assert_eq!(reason_of(&plan(&seen)), reason::PAYMENT_PROCESSING);
+}
+
 #[test]
 fn a_recorded_grant_is_never_made_again() {
     let mut observed = observed();
