@@ -3,12 +3,14 @@
 
 use super::operation::Card::{Fails, Pays};
 use super::operation::Edit::{EndsWithPeriod, Plan};
-use super::operation::Failing::Html;
+use super::operation::Failing::{ErrorAfter, Html};
 use super::operation::Level::{Professional, Starter, Team};
+use super::operation::Means::Bank;
 use super::operation::Operation::{
-    self, AwaitCall, Choose, Down, InStripe, Kill, Outage, Pay, ReplaceCard, Settle, Subscribe,
-    Unsubscribe,
+    self, AwaitCall, Buy, Choose, Down, InStripe, Kill, Outage, Pass, Pay, PayPack, ReplaceCard,
+    Settle, Subscribe, Unsubscribe,
 };
+use super::operation::Span::Day;
 
 /// What was wrong, and the operations.
 pub(super) const FOUND: &[(&str, &[Operation])] = &[
@@ -60,6 +62,17 @@ pub(super) const FOUND: &[(&str, &[Operation])] = &[
             Down,
             Pay(Pays),
             InStripe(EndsWithPeriod(true)),
+            Settle,
+        ],
+    ),
+    (
+        "a pack that was ordered could be paid once more",
+        &[
+            Buy,
+            Settle,
+            Outage(ErrorAfter, 3),
+            Pass(Day),
+            PayPack(Bank),
             Settle,
         ],
     ),
