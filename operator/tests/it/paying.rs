@@ -1,13 +1,14 @@
 //! The first payment: for what is asked now, and never twice for one customer.
 
 use glyph_crds::{GlyphCustomer, Subscription, Tier};
-use glyph_harness::proxy::{Call, CallKind, Moment};
+use glyph_harness::poll_until;
+use glyph_harness::proxy::{Call, CallKind, Calls, Moment};
 use glyph_stripe_sim::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::once::{kill_at, sprung, watched};
-use crate::plans::{price_of, subscribed};
-use crate::stage::Stage;
+use crate::plans::{in_stripe, price_of, subscribed};
+use crate::stage::{SOON, Stage, condition};
 
 fn makes_a_checkout(call: &Call) -> bool {
     call.kind == CallKind::Write && call.what == "/v1/checkout/sessions"
@@ -57,7 +58,7 @@ async fn a_price_that_changes_while_a_link_is_open_has_another_link() {
         .await;
     stage.pay("ada").await;
     stage.active("ada").await;
-    let billed = crate::plans::in_stripe(&stage);
+    let billed = in_stripe(&stage);
     assert_eq!(billed["items"]["data"][0]["price"]["unit_amount"], 3900);
 }
 
@@ -83,45 +84,58 @@ async fn with_card(stage: &Stage, name: &str) {
     stage.in_dashboard("POST", &path, &form).await;
 }
 
+/// Waits for a call to Stripe after the first `seen`.
+async fn until_called(calls: &Calls, seen: usize, path: &str) {
+    let called = async || {
+        let later = calls.list().into_iter().skip(seen);
+        later
+            .into_iter()
+            .any(|call| call.what.starts_with(path))
+            .then_some(())
+    };
+    poll_until("a call to Stripe", SOON, called).await.unwrap();
+}
+
+/// The first decides that it is in charge while it is alone, and is held up before it has begun: the second, of the same
+/// second, would go before it where its UID is smaller, as every other one's is.
 #[tokio::test]
 async fn of_two_made_in_one_second_one_is_charged() {
-    const CUSTOMERS: [&str; 4] = ["ada", "bob", "cyd", "dan"];
+    const CUSTOMERS: [&str; 8] = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
+    let (lists, sessions) = ("/v1/subscriptions", "/v1/checkout/sessions");
     let stage = Stage::new("samesecond").await;
-    let _operator = stage.operator().await;
+    let (_operator, calls, _proxy) = watched(&stage).await;
     stage.tiers().await;
     price_of(&stage, "starter").await;
+    let slow = |ms, path| {
+        let fault = Fault::new(FaultKind::Latency { ms })
+            .on("GET", path)
+            .times(1);
+        stage.stripe.control().add_fault(fault);
+    };
     for name in CUSTOMERS {
         stage.customer(name).await;
         with_card(&stage, name).await;
-    }
-    // Both look before either has begun, and both find the other not begun.
-    for method in ["GET", "POST"] {
-        let slow = Fault::new(FaultKind::Latency { ms: 700 }).on(method, "/v1/subscriptions");
-        stage.stripe.control().add_fault(slow);
-    }
-    let wish = |customer: &str| json!({"customerRef": {"name": customer}, "tier": "starter", "payment": "DefaultPaymentMethod"});
-    for name in CUSTOMERS {
-        for number in ["a", "b"] {
-            stage
-                .create::<Subscription>(&format!("{name}-{number}"), wish(name))
+        let wish = json!({"customerRef": {"name": name}, "tier": "starter", "payment": "DefaultPaymentMethod"});
+        let seen = calls.list().len();
+        slow(150, sessions);
+        let both = ["a", "b"].map(|number| format!("{name}-{number}"));
+        stage.create::<Subscription>(&both[0], wish.clone()).await;
+        until_called(&calls, seen, sessions).await;
+        slow(2000, lists);
+        // What is asked next is the look before the create.
+        until_called(&calls, calls.list().len(), lists).await;
+        stage.create::<Subscription>(&both[1], wish).await;
+        let mut ends = [String::new(), String::new()];
+        for (one, end) in both.iter().zip(&mut ends) {
+            *end = stage
+                .until(one, "to be charged or in conflict", |s: &Subscription| {
+                    let reason = condition(s, "Ready")?.reason;
+                    matches!(reason.as_str(), "Active" | "Conflict").then_some(reason)
+                })
                 .await;
         }
-    }
-    for name in CUSTOMERS {
-        let [a, b] = ["a", "b"].map(|number| format!("{name}-{number}"));
-        let settled = async |name: &str| {
-            stage
-                .until(name, "to be charged or in conflict", |s: &Subscription| {
-                    let ready = crate::stage::condition(s, "Ready")?;
-                    ["Active", "Conflict"]
-                        .contains(&ready.reason.as_str())
-                        .then_some(ready.reason)
-                })
-                .await
-        };
-        let mut both = [settled(&a).await, settled(&b).await];
-        both.sort();
-        assert_eq!(both, ["Active", "Conflict"], "{name}");
+        ends.sort();
+        assert_eq!(ends, ["Active", "Conflict"], "{name}");
     }
     assert_eq!(stage.ever("subscription"), CUSTOMERS.len());
 }

@@ -39,12 +39,12 @@ pub fn rival(listed: &[StripeSubscription], meta: &Meta) -> Option<StripeSubscri
 /// written, because nobody else of this customer gets here meanwhile.
 ///
 /// # Errors
-/// [`Failure::Outdated`] while another holds it, [`Failure::Blocked`] where another is in charge or may be.
+/// [`Failure::Blocked`] while another holds it, whose status wakes this one, and where another is in charge or may be.
 pub async fn take<B, I>(world: &World<B, I>, object: &Subscription) -> Result<Seat, Failure> {
     let namespace = object.namespace().unwrap_or_default();
     let customer = &object.spec.customer_ref.name;
     let seat = world.seats.take(&namespace, customer);
-    let seat = seat.ok_or(Failure::Outdated)?;
+    let seat = seat.ok_or_else(|| Failure::Blocked(taken(customer)))?;
     let all = latest_subscriptions(world, &namespace, customer).await?;
     let (readable, unreadable): (Vec<_>, Vec<_>) = all.iter().partition(|s| s.0.is_ok());
     if let Some(other) = unreadable.first() {
@@ -64,6 +64,11 @@ pub async fn take<B, I>(world: &World<B, I>, object: &Subscription) -> Result<Se
         ))),
         None => Err(Failure::Outdated),
     }
+}
+
+fn taken(customer: &str) -> Blocker {
+    let message = format!("another Subscription of customer {customer} is being made in Stripe");
+    Blocker::wait(reason::PROGRESSING, message)
 }
 
 /// The subscriptions of a customer as the API server has them now.
