@@ -89,15 +89,17 @@ where
         let error = &failure as &dyn std::error::Error;
         tracing::warn!(kind, namespace, name, error, "failed to reconcile");
     }
-    if let Some(status) = failed_status(world, &object, &failure)
-        && let Err(error) = write_status(world, &mut object, status).await
-        && error.is_news()
-    {
-        tracing::warn!(
-            kind,
-            error = &error as &dyn std::error::Error,
-            "failed to report"
-        );
+    let Some(status) = failed_status(world, &object, &failure) else {
+        return Outcome::Failed(failure);
+    };
+    match write_status(world, &mut object, status).await {
+        // Somebody wrote meanwhile, and nobody was told of the failure: by the next pass, which comes at once.
+        Err(outdated @ Failure::Outdated) => return Outcome::Failed(outdated),
+        Err(error) if error.is_news() => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(kind, error, "failed to report");
+        }
+        Ok(_) | Err(_) => {}
     }
     Outcome::Failed(failure)
 }
