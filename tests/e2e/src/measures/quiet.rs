@@ -1,7 +1,8 @@
 //! `quiet`: what a world in which nothing happens costs when the operator starts, and how it comes back from an outage
 //! of Stripe with everyone waiting.
 //!
-//! All is real but Stripe, and so is time: the outage lasts as long as it says.
+//! All is real but Stripe, and so is time, but for the minutes in which events grow too old to be swept again: the outage
+//! lasts as long as it says.
 
 mod count;
 mod gone;
@@ -13,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures::stream::{self, TryStreamExt as _};
 use glyph_crds::{GlyphCustomer, Subscription, Tier};
 use glyph_harness::proxy::{Call, Callee, Calls, Proxy};
-use glyph_harness::{ControlPlane, Program, Service, Settings};
+use glyph_harness::{ControlPlane, Program, Service, Settings, poll_until};
 use glyph_stripe_sim::{Fault, FaultKind, Payment, When};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -30,8 +31,10 @@ const TIER: &str = "starter";
 const CARD: &str = "4242424242424242";
 /// How many are made, paid or asked at once.
 const AT_ONCE: usize = 32;
-/// For how long the sweep looks at events again (operator/src/sweep.rs), and one sweep more.
-const UNTIL_SWEPT: Duration = Duration::from_secs(250);
+/// Seconds for which the sweep looks at events again (operator/src/sweep.rs), and some more.
+const UNTIL_SWEPT: i64 = 200;
+/// Two sweeps come within this, at their usual pace.
+const TWO_SWEEPS: Duration = Duration::from_secs(150);
 /// A start is over when the operator is ready and, but for sweeps and the lease, asked for nothing for so long.
 const STILL: Duration = Duration::from_secs(10);
 /// When setting up, and coming back, is given up: the longest pause between two tries is five minutes.
@@ -62,7 +65,7 @@ impl Quiet {
     pub async fn take(&self) -> Result<Report> {
         let mut story = Story::aside();
         let plane = ControlPlane::shared().await?;
-        let stage = Stage::start(plane, "quiet").await?;
+        let stage = Stage::start_movable(plane, "quiet").await?;
         glyph_harness::service::binaries().await?;
         let calls = Calls::new();
         let (_kubernetes, kubeconfig) = Proxy::kubernetes(&calls, plane).await?;
@@ -77,7 +80,8 @@ impl Quiet {
         story.tell(&format!(
             "{paid} customers have paid, {gone} have ended, {gone} are unpaid"
         ));
-        tokio::time::sleep(UNTIL_SWEPT).await;
+        stage.pass_time(UNTIL_SWEPT)?;
+        swept(&calls).await?;
         ensure!(operator.stop(), "the operator did not stop");
         story.tell("what happened is too old to be swept again");
 
@@ -233,6 +237,17 @@ async fn each<F: Future<Output = Result<()>>>(
     stream::iter(names.map(Ok))
         .try_for_each_concurrent(AT_ONCE, work)
         .await
+}
+
+/// Waits until a sweep has begun and ended: the next one tells.
+async fn swept(calls: &Calls) -> Result<()> {
+    let begun = calls.list().len();
+    let two = async || {
+        let since = calls.list().split_off(begun);
+        let sweeps = since.iter().filter(|call| count::begins_sweep(call));
+        (sweeps.count() >= 2).then_some(())
+    };
+    Ok(poll_until("two sweeps", TWO_SWEEPS, two).await?)
 }
 
 /// What was counted from call `begun` until nothing but sweeps and the lease came any more.

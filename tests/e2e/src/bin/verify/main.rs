@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -78,6 +78,20 @@ const STEPS: [Step; 11] = [
     Step {
         name: "measure chaos",
         args: &["measure", "chaos"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure quiet",
+        args: &[
+            "measure",
+            "quiet",
+            "--customers",
+            "100",
+            "--gone",
+            "10",
+            "--outage",
+            "20",
+        ],
         counts_tests: false,
     },
 ];

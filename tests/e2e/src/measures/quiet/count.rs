@@ -44,7 +44,17 @@ pub(super) fn is_cost(call: &Call) -> bool {
 
 /// Whether a call is more than what an idle leader does: renew its lease and sweep.
 pub(super) fn is_work(call: &Call) -> bool {
-    call.kind != CallKind::Lease && !call.what.starts_with("/v1/events")
+    call.kind != CallKind::Lease && !is_sweep(call)
+}
+
+/// Whether a call asks for Stripe's events.
+fn is_sweep(call: &Call) -> bool {
+    call.what.starts_with("/v1/events")
+}
+
+/// Whether a call asks for the first of Stripe's events that a sweep looks at.
+pub(super) fn begins_sweep(call: &Call) -> bool {
+    is_sweep(call) && !call.what.contains("starting_after")
 }
 
 /// The most of these moments, in order, within any one second.
