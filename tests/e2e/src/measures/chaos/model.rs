@@ -54,6 +54,8 @@ pub(super) struct Model {
     pub(super) made: usize,
     /// When it last was known that nothing was overdue, in Unix seconds.
     pub(super) paid_at: i64,
+    /// Since the last rest a price could not be used for a while.
+    pub(super) archived: bool,
     /// Since the last rest an overdue invoice may have been paid.
     pub(super) may_have_recovered: bool,
     /// `graceUntil` at the last rest, in Unix seconds.
@@ -70,6 +72,7 @@ impl Model {
             card: Card::Pays,
             made: 0,
             paid_at: now,
+            archived: false,
             may_have_recovered: false,
             grace: None,
         }
@@ -120,6 +123,7 @@ impl Model {
             O::Give(credits) => self.given.push(credits),
             O::Pass(span) => self.pass(span),
             O::InStripe(edit) => {
+                self.archived |= matches!(edit, Edit::ArchivePrice(_) | Edit::ArchiveProduct(_));
                 if let Some(wish) = self.wishes.last_mut() {
                     wish.edited_in_stripe(edit, card);
                 }
@@ -130,7 +134,7 @@ impl Model {
 
     /// The spec of the Subscription that is there is edited, and has the word.
     fn edit(&mut self, change: impl FnOnce(&mut Wish)) {
-        let pays = self.card == Card::Pays;
+        let pays = self.card == Card::Pays && !self.archived;
         if let Some(wish) = self.wishes.last_mut() {
             change(wish);
             wish.unseen = true;
@@ -164,7 +168,7 @@ impl Model {
         if !live.iter().any(|one| overdue(one)) {
             self.paid_at = seen.now.as_second();
         }
-        self.may_have_recovered = false;
+        (self.may_have_recovered, self.archived) = (false, false);
         self.grace = None;
         for wish in &mut self.wishes {
             let resource = seen
@@ -220,6 +224,9 @@ impl Wish {
             Edit::Plan(_) if self.reverts && card != Card::Pays => self.plan = Word::Open,
             Edit::Plan(_) if self.reverts => self.plan = Word::Spec,
             Edit::Plan(level) => self.plan = Word::Stripe(level),
+            Edit::ArchivePrice(_) | Edit::ArchiveProduct(_) if self.unseen => {
+                self.plan = Word::Open;
+            }
             Edit::EndsWithPeriod(_) if self.unseen => self.end = Word::Open,
             Edit::EndsWithPeriod(_) if self.reverts || self.new && self.ends => {
                 self.end = Word::Spec;

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use glyph_crds::Subscription;
 use glyph_stripe_sim::WebhookMode;
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::check;
 use super::super::operation::Webhooks;
@@ -16,6 +17,8 @@ use super::Play;
 const DEADLINE: Duration = Duration::from_secs(90);
 /// A world is at rest when nothing was written for so long: longer than a sweep, and a checkpoint, takes to come.
 const QUIET: Duration = Duration::from_millis(1500);
+/// After so long, what was refused for an archived price is woken.
+const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(150);
 
 impl Play<'_> {
@@ -24,7 +27,7 @@ impl Play<'_> {
         self.calm().await?;
         let begun = Instant::now();
         let (mut last, mut since) = (Vec::new(), Instant::now());
-        let mut waited_for = String::new();
+        let (mut waited_for, mut woken) = (String::new(), !self.model.archived);
         loop {
             let seen = Seen::of(&self.stage).await?;
             let wrong = check::at_rest(&self.model, &seen);
@@ -39,6 +42,10 @@ impl Play<'_> {
                 self.rests.push((begun.elapsed(), waited_for));
                 return Ok(wrong);
             }
+            if !wrong.is_empty() && !woken && begun.elapsed() > PATIENCE {
+                woken = true;
+                self.wake().await?;
+            }
             if begun.elapsed() > DEADLINE {
                 let restless =
                     vec!["all is as it should be, and still something is written".to_owned()];
@@ -46,6 +53,17 @@ impl Play<'_> {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// What was refused for an archived price is tried again after ten minutes (`docs/operator.md`), which are not
+    /// waited for.
+    async fn wake(&self) -> Result<()> {
+        if let Some(wish) = self.model.wish() {
+            let wake =
+                json!({"metadata": {"annotations": {"glyphapi.ai/stripe-event": "evt_later"}}});
+            self.stage.patch::<Subscription>(&wish.name, &wake).await?;
+        }
+        Ok(())
     }
 
     /// Ends every disturbance.
