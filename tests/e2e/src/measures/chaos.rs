@@ -51,8 +51,14 @@ pub struct Chaos {
 /// A rest that takes longer to come is told of.
 const LONG: Duration = Duration::from_secs(10);
 
-/// A sequence to run, and what it is called.
-type Sequence = (String, Vec<Operation>);
+/// A sequence to run.
+#[derive(Clone, Debug)]
+struct Sequence {
+    name: String,
+    /// It is drawn, not found before.
+    drawn: bool,
+    operations: Vec<Operation>,
+}
 
 impl Chaos {
     /// Takes the measure.
@@ -70,7 +76,7 @@ impl Chaos {
         let sequences = self.sequences(seed)?;
         let all = sequences.len();
         let mut running = stream::iter(sequences)
-            .map(|sequence| async move { (run(plane, &sequence.1).await, sequence) })
+            .map(|sequence| async move { (run(plane, &sequence.operations).await, sequence) })
             .buffer_unordered(self.lanes.max(1));
         let (mut tally, mut failed) = (Tally::default(), Vec::new());
         while let Some((ran, sequence)) = running.next().await {
@@ -81,10 +87,10 @@ impl Chaos {
                 .as_secs_f32();
             let rests = ran.iter().flat_map(|ran| &ran.rests);
             for (rest, waited_for) in rests.filter(|(rest, _)| *rest > LONG) {
-                let (name, rest) = (&sequence.0, rest.as_secs_f32());
+                let (name, rest) = (&sequence.name, rest.as_secs_f32());
                 story.show(&format!(
                     "{name}: a rest took {rest:.1} s: {waited_for}\n{:?}",
-                    sequence.1
+                    sequence.operations
                 ));
             }
             let wrong = tally.add(ran, &sequence);
@@ -95,12 +101,15 @@ impl Chaos {
             let (number, bad) = (tally.runs, tally.broken.len());
             story.tell(&format!(
                 "{number} of {all}: {} in {took:.1} s; {bad} not kept",
-                sequence.0
+                sequence.name
             ));
         }
         drop(running);
         if self.shrink {
-            for (name, operations) in failed {
+            for Sequence {
+                name, operations, ..
+            } in failed
+            {
                 let shrunk = shrink(plane, operations, &mut story).await?;
                 story.tell(&format!("{name}, shrunk: {shrunk:?}"));
             }
@@ -113,14 +122,19 @@ impl Chaos {
         let mut all = Vec::new();
         if self.run.is_none() {
             let found = FOUND.iter();
-            all.extend(
-                found.map(|(what, operations)| (format!("found: {what}"), operations.to_vec())),
-            );
+            all.extend(found.map(|(what, operations)| Sequence {
+                name: format!("found: {what}"),
+                drawn: false,
+                operations: operations.to_vec(),
+            }));
         }
         for run in 1..=self.runs.max(self.run.unwrap_or_default()) {
             if self.run.is_none_or(|only| only == run) {
-                let operations = sequence::draw(seed, run, self.steps)?;
-                all.push((format!("seed {seed}, run {run}"), operations));
+                all.push(Sequence {
+                    name: format!("seed {seed}, run {run}"),
+                    drawn: true,
+                    operations: sequence::draw(seed, run, self.steps)?,
+                });
             }
         }
         Ok(all)
@@ -157,6 +171,8 @@ async fn shrink(
 #[derive(Default)]
 struct Tally {
     runs: usize,
+    /// Of them, those that were drawn; and their operations.
+    drawn: usize,
     steps: usize,
     counts: BTreeMap<&'static str, (usize, usize)>,
     broken: Vec<String>,
@@ -164,7 +180,12 @@ struct Tally {
 
 impl Tally {
     /// Takes a run; what was wrong, at length.
-    fn add(&mut self, ran: Result<Ran>, (name, operations): &Sequence) -> Option<String> {
+    fn add(&mut self, ran: Result<Ran>, sequence: &Sequence) -> Option<String> {
+        let Sequence {
+            name,
+            drawn,
+            operations,
+        } = sequence;
         let (after, wrong, log) = match ran {
             Err(error) => (operations.len(), vec![format!("{error:#}")], String::new()),
             Ok(ran) => {
@@ -180,7 +201,9 @@ impl Tally {
             .iter()
             .filter(|one| **one != Operation::Settle)
             .count();
-        self.steps += steps;
+        if *drawn {
+            (self.drawn, self.steps) = (self.drawn + 1, self.steps + steps);
+        }
         if wrong.is_empty() {
             return None;
         }
@@ -205,7 +228,8 @@ impl Tally {
             0
         };
         table.row(["sequences found before".to_owned(), found.to_string()]);
-        let json = json!({"runs": self.runs, "steps": self.steps, "violations": self.broken.len()});
+        let json =
+            json!({"runs": self.drawn, "steps": self.steps, "violations": self.broken.len()});
         Report {
             table,
             json,

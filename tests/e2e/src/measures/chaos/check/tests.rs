@@ -45,7 +45,7 @@ fn credits_without_money_and_credits_twice_are_never_right() {
     assert_eq!(never(&seen), Vec::<String>::new());
     seen.grants.push(grant("two", "cs_1"));
     seen.grants.push(grant("three", "cs_2"));
-    assert_eq!(never(&seen).len(), 2, "twice, and without money");
+    assert_eq!(never(&seen).len(), 2, "one twice, one without money");
 }
 
 #[test]
