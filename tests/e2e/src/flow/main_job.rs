@@ -4,8 +4,9 @@ use anyhow::Result;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use glyph_crds::{Subscription, SubscriptionState};
+use serde_json::Value;
 
-use super::{CUSTOMER, KEY, SUBSCRIPTION, Steps, TIER};
+use super::{CUSTOMER, KEY, SUBSCRIPTION, Steps, TIER, is_settled};
 use crate::world::Stage;
 use crate::{checkout, resources};
 
@@ -42,6 +43,12 @@ impl Steps for Main {
             Ok(true)
         }
         .boxed_local()
+    }
+
+    /// The tier counts its subscribers after the subscription is active.
+    fn is_settled(&self, name: &str, resource: &Value) -> bool {
+        let counted = !name.starts_with("Tier/") || resource["status"]["subscribers"] == 1;
+        counted && is_settled(resource)
     }
 
     fn counts(&self) -> &'static [(&'static str, usize)] {

@@ -85,7 +85,6 @@ async fn populate(world: &World<'_>) -> Result<()> {
         .create(&resources::subscription("carl-gold", "carl", "gold"))
         .await?;
     pay(world, "ada-starter").await?;
-    world.key("ada-key").await?;
     link(world, "bob-starter").await?;
     let told = |subscription: &Subscription| reason(&subscription.status.as_ref()?.conditions);
     let told_key = |key: &ApiKey| reason(&key.status.as_ref()?.conditions);
@@ -94,11 +93,13 @@ async fn populate(world: &World<'_>) -> Result<()> {
             told(one).filter(|said| said == "CustomerNotFound")
         })
         .await?;
-    world
-        .until("bob-key", "AwaitingPayment", SOON, |one| {
-            told_key(one).filter(|said| said == "AwaitingPayment")
-        })
-        .await?;
+    for (key, wanted) in [("ada-key", "KeyDelivered"), ("bob-key", "AwaitingPayment")] {
+        world
+            .until(key, wanted, SOON, |one| {
+                told_key(one).filter(|said| said == wanted)
+            })
+            .await?;
+    }
     Ok(())
 }
 

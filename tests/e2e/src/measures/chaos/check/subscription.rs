@@ -202,9 +202,11 @@ fn last_word(seen: &Seen, wish: &Wish, resource: &Subscription, found: &Value) -
             wish.level, wish.plan, said(&json!(resource))
         ));
     }
-    let differs = pending.is_none() && billed != Some(wish.level) || ends != wish.ends;
-    // A move that Stripe refuses is no drift: the condition holds Stripe's sentence.
-    if is_true(&json!(resource), "Drifted") != differs && !is_refused(resource) {
+    let paused = !found["pause_collection"].is_null();
+    let moved = pending.is_none() && billed != Some(wish.level) || ends != wish.ends;
+    let differs = paused || moved;
+    // A move that cannot be made is no drift: the condition says why not.
+    if is_true(&json!(resource), "Drifted") != differs && !is_held_up(resource) {
         wrong.push(format!(
             "that {what} differs from its spec is {differs}: {}",
             said(&json!(resource))
@@ -222,10 +224,17 @@ fn last_word(seen: &Seen, wish: &Wish, resource: &Subscription, found: &Value) -
     wrong
 }
 
-fn is_refused(resource: &Subscription) -> bool {
+/// Whether something that the spec asks for cannot be had (yet).
+fn is_held_up(resource: &Subscription) -> bool {
+    const OBSTACLES: [&str; 4] = [
+        reason::REFUSED,
+        reason::ENDS_FIRST,
+        reason::TIER_NOT_READY,
+        reason::PROGRESSING,
+    ];
     let conditions = resource.status.as_ref().map(|status| &status.conditions);
     let mut conditions = conditions.into_iter().flatten();
-    conditions.any(|one| one.type_ == SYNCED && one.reason == reason::REFUSED)
+    conditions.any(|one| one.type_ == SYNCED && OBSTACLES.contains(&one.reason.as_str()))
 }
 
 /// `graceUntil`: only while overdue, counted from when that was first seen, and kept.
