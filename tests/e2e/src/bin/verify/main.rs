@@ -67,7 +67,7 @@ const STEPS: [Step; 12] = [
     },
     Step {
         name: "measure permutations",
-        args: &["measure", "permutations", "--real", "40"],
+        args: &["measure", "permutations"],
         counts_tests: false,
     },
     Step {
