@@ -47,7 +47,8 @@ impl Steps for Main {
 
     /// The tier counts its subscribers after the subscription is active.
     fn is_settled(&self, name: &str, resource: &Value) -> bool {
-        let counted = !name.starts_with("Tier/") || resource["status"]["subscribers"] == 1;
+        let subscribed = name.strip_prefix("Tier/") == Some(TIER);
+        let counted = !subscribed || resource["status"]["subscribers"] == 1;
         counted && is_settled(resource)
     }
 
