@@ -138,7 +138,7 @@ where
         if object.reported().settled_for().is_some() && world.digest(object) != digest {
             return Ok(Some(AT_ONCE));
         }
-        return Ok(look_again.or_else(|| troubled(&*object)));
+        return Ok([look_again, troubled(&*object)].into_iter().flatten().min());
     }
     Err(Failure::Restless(MOST_STEPS))
 }

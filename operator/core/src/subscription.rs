@@ -283,10 +283,23 @@ fn told_first(
     running: &StripeSubscription,
     next: Next<Action>,
 ) -> Next<Action> {
-    match (&next, status::untold(observed, running)) {
-        (Next::Do(_), Some(told)) => Next::Do(Action::TakeOver(Box::new(told))),
-        _ => next,
+    let Next::Do(action) = &next else {
+        return next;
+    };
+    match status::untold(observed, running, gives_way(observed, action)) {
+        Some(told) => Next::Do(Action::TakeOver(Box::new(told))),
+        None => next,
     }
+}
+
+/// Whether a schedule of ours is to be released although the tier that it brings is still asked for: something is in its
+/// way now (an invoice that is overdue, a tier that is not sold any more), which may pass.
+fn gives_way(observed: &Observed, action: &Action) -> bool {
+    let wanted = Some(&observed.spec.tier);
+    let reached = observed.billed.as_ref().map(|tier| &tier.name) == wanted;
+    matches!(action, Action::ReleaseSchedule(_))
+        && observed.status.pending_tier.as_ref() == wanted
+        && !reached
 }
 
 #[cfg(test)]

@@ -189,7 +189,7 @@ fn wanted_move<'a>(
         return None;
     }
     // A schedule's phases name all items, and would drop those that somebody added.
-    let waits = !observed.spec.cancel_at_period_end && running.is_single();
+    let waits = !ends(observed, running) && running.is_single();
     let later = waits.then_some(Move::AtPeriodEnd(price, terms));
     let at_once = Some(Move::Now(price));
     let billed = observed.billed.as_ref().filter(|_| !observed.stray_price);
@@ -207,6 +207,13 @@ fn wanted_move<'a>(
         Some(Active) => at_once,
         _ => None,
     }
+}
+
+/// Whether there is no next period: a schedule of ours would take the place of an end that somebody set in Stripe.
+fn ends(observed: &Observed, running: &StripeSubscription) -> bool {
+    observed.spec.cancel_at_period_end
+        || running.cancel_at_period_end
+        || running.cancel_at.is_some()
 }
 
 fn is_other_currency(running: &StripeSubscription, terms: &Terms) -> bool {
@@ -240,7 +247,7 @@ pub(super) fn obstacle(observed: &Observed, running: &StripeSubscription) -> Blo
     } else if !matches!(running.state, Some(Active | Trialing)) {
         let message = format!("tier {tier} comes once the open invoice is paid");
         return Blocker::wait(reason::PROGRESSING, message);
-    } else if later && observed.spec.cancel_at_period_end {
+    } else if later && ends(observed, running) {
         let message = format!(
             "the subscription ends with its period, before tier {tier} would begin: take one of the two back"
         );

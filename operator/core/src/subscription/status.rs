@@ -102,10 +102,12 @@ fn offer_link(status: &mut SubscriptionStatus, observed: &Observed) {
 }
 
 /// The status with Stripe's word, if it has it not yet, for what is still to be done in Stripe: what that goes by (the
-/// intent, a schedule that is being made, a session that can still be paid, whether the spec was acted on) stays.
+/// intent, a schedule that is being made, a session that can still be paid, whether the spec was acted on) stays. `gives_way`: a
+/// schedule of ours is about to be released although what it brings is still asked for.
 pub(super) fn untold(
     observed: &Observed,
     found: &StripeSubscription,
+    gives_way: bool,
 ) -> Option<SubscriptionStatus> {
     let (meta, former) = (&observed.meta, &observed.status);
     let mut status = former.clone();
@@ -116,13 +118,13 @@ pub(super) fn untold(
     if payable(&observed.sessions, meta.now).is_none() {
         forget_checkout(&mut status);
     }
+    record_acted_on(&mut status, observed, found);
+    if gives_way {
+        // What was to come with the period still is, once it can.
+        status.observed_generation = Some(0);
+    }
     if status == *former {
         return None;
-    }
-    if is_new(observed) {
-        (status.observed_generation, status.end_observed_generation) = (Some(0), Some(0));
-    } else if status.end_observed_generation.is_none() {
-        status.end_observed_generation = status.observed_generation;
     }
     status.settled_for = None;
     let mut findings = standing(&status, found, meta.now);
@@ -130,6 +132,26 @@ pub(super) fn untold(
     findings.synced = Findings::blocked(&waiting).synced;
     status.find(findings, meta.generation, meta.now);
     Some(status)
+}
+
+/// Which generations are acted on while something is still to be done: at first none, and that of an end that Stripe has
+/// already, so that a move to a tier that fails undoes nobody's cancellation.
+fn record_acted_on(
+    status: &mut SubscriptionStatus,
+    observed: &Observed,
+    found: &StripeSubscription,
+) {
+    if is_new(observed) {
+        if observed.status.state.is_none() {
+            status.observed_generation = Some(0);
+        }
+        status.end_observed_generation = Some(0);
+    } else if status.end_observed_generation.is_none() {
+        status.end_observed_generation = status.observed_generation;
+    }
+    if found.cancel_at_period_end == observed.spec.cancel_at_period_end {
+        status.end_observed_generation = observed.meta.generation;
+    }
 }
 
 fn forget_checkout(status: &mut SubscriptionStatus) {

@@ -287,3 +287,55 @@ fn the_item_that_counts_is_put_first_with_all_that_is_its_own() {
     one.put_first(|price| price == "price_1");
     assert_eq!(*one, before);
 }
+
+/// What is done next, once Stripe's word was taken over.
+fn next_but_taking_over(world: &mut World) -> Next<Action> {
+    if let Next::Do(Action::TakeOver(told)) = plan(&world.observe()) {
+        world.status = *told;
+    }
+    plan(&world.observe())
+}
+
+#[test]
+fn a_move_that_is_refused_undoes_no_cancellation() {
+    let mut world = paid();
+    world.wish("professional", sold("price_2", 9900));
+    let is_move = |next: &Next<Action>| matches!(next, Next::Do(Action::ChangePlan(_)));
+    assert!(is_move(&next_but_taking_over(&mut world)));
+    world.subscriptions[0].cancel_at_period_end = true;
+    let next = next_but_taking_over(&mut world);
+    assert!(is_move(&next), "{next:?}");
+}
+
+#[test]
+fn a_cheaper_tier_that_met_an_overdue_invoice_comes_again_once_it_is_paid() {
+    let mut world = going_down();
+    assert_eq!(world.status.pending_tier.as_deref(), Some("starter"));
+    world.set_state(State::PastDue);
+    world.converge();
+    assert_eq!(
+        (world.schedule.clone(), &world.status.pending_tier),
+        (None, &None)
+    );
+    world.set_state(State::Active);
+    world.converge();
+    assert_eq!(world.status.pending_tier.as_deref(), Some("starter"));
+    assert_eq!(world.price(), Some("price_2"));
+}
+
+#[test]
+fn a_new_price_is_not_scheduled_over_an_end_that_was_set_in_stripe() {
+    let mut world = paid();
+    world.subscriptions[0].cancel_at_period_end = true;
+    world.converge();
+    world.plan = Plan::Sold {
+        price: "price_9".into(),
+        terms: monthly(3900),
+        trial_days: None,
+        trial_without_card: false,
+        existing: ExistingSubscribers::AtRenewal,
+    };
+    world.converge();
+    assert_eq!(world.schedule, None);
+    assert!(world.subscriptions[0].cancel_at_period_end);
+}
