@@ -77,11 +77,11 @@ async fn version<K: Kind>(stage: &Stage, name: &str) -> Option<String> {
     one.meta().resource_version.clone()
 }
 
-/// Waits until two sweeps in a row wrote to nobody: what was just seen may still be acted on.
+/// Waits until four sweeps in a row wrote to nobody: what was just seen may still be acted on.
 async fn at_rest(stage: &Stage) {
     let mut last = None;
     for _ in 0..20 {
-        sweeps(stage, 2).await;
+        sweeps(stage, 4).await;
         let now = [
             version::<Tier>(stage, "starter").await,
             version::<GlyphCustomer>(stage, "ada").await,

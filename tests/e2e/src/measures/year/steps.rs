@@ -80,7 +80,7 @@ pub(super) const STEPS: &[Step] = &[
         asks: 3,
         requests: "3 × 200",
         kubernetes: "active professional 2028-03-15..2028-04-15 (Active); customer on professional",
-        redis: "4 since Mar 1, 6 since 03-01, 8 since 03-15",
+        redis: "4 since Mar 1, 8 since 03-15",
     },
     Step {
         on: "2028-04-02T09:00",
@@ -91,7 +91,7 @@ pub(super) const STEPS: &[Step] = &[
         asks: 44,
         requests: "42 × 200, 2 × 429 quota_exceeded",
         kubernetes: "active professional 2028-03-15..2028-04-15 (Active); customer on professional",
-        redis: "4 since Mar 1, 6 since 03-01, 50 since 03-15",
+        redis: "4 since Mar 1, 50 since 03-15",
     },
     Step {
         on: "2028-04-02T10:00",
@@ -103,7 +103,7 @@ pub(super) const STEPS: &[Step] = &[
         requests: "10 × 200",
         kubernetes: "active professional 2028-03-15..2028-04-15 (Active); customer on professional; \
             15 of 25 credits; grant Granted 10 used",
-        redis: "4 since Mar 1, 6 since 03-01, 50 since 03-15, 10 credits",
+        redis: "4 since Mar 1, 50 since 03-15, 10 credits",
     },
     Step {
         on: "2028-04-15T11:00",
