@@ -10,9 +10,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use glyph_operator_core::billing::Owner;
 use glyph_operator_core::event::known_type;
 use glyph_runtime::admin::Metrics;
@@ -29,6 +31,8 @@ use crate::ports::{CallError, Events};
 
 /// For how long an event is looked at again after it was first listed.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(3);
+/// How many resources are given their events at once.
+const AT_ONCE: usize = 8;
 /// How long Stripe keeps events (<https://docs.stripe.com/api/events>).
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -149,37 +153,48 @@ impl<O: OwnerLookup, E: Events> Sweep<O, E> {
         events: impl Iterator<Item = (Owner, String)>,
         marked: &mut HashMap<String, String>,
     ) -> Result<(), SweepError> {
-        let mut failed = Vec::new();
-        for (owner, event) in events {
+        let telling = events.map(|(owner, event)| async move {
             lead.check()?;
-            let name = format!("{}/{}/{}", owner.kind, owner.namespace, owner.name);
-            match self.marker.mark(&owner, &event).await {
-                Ok(Marked::Marked) => {
-                    self.metrics.healed.inc();
-                    tracing::info!(event, owner = name, "took an event from Stripe's list");
-                }
-                Ok(Marked::Known | Marked::Foreign) => {}
-                Err(error) if is_for_good(&error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(
-                        event,
-                        owner = name,
-                        error,
-                        "Kubernetes refuses an event on its resource, which waits for its next full pass"
-                    );
-                }
+            let told = self.tell_one(&owner, &event).await;
+            Ok::<_, LostLease>((owner.uid, event, told))
+        });
+        let mut told = pin!(stream::iter(telling).buffer_unordered(AT_ONCE));
+        let (mut resources, mut first) = (0, None);
+        while let Some((uid, event, told)) = told.next().await.transpose()? {
+            match told {
+                Ok(()) => drop(marked.insert(uid, event)),
                 Err(error) => {
-                    failed.push(error);
-                    continue;
+                    resources += 1;
+                    first.get_or_insert(error);
                 }
             }
-            marked.insert(owner.uid, event);
         }
-        let resources = failed.len();
-        match failed.into_iter().next() {
-            Some(first) => Err(SweepError::Kubernetes { resources, first }),
-            None => Ok(()),
+        first.map_or(Ok(()), |first| {
+            Err(SweepError::Kubernetes { resources, first })
+        })
+    }
+
+    /// Puts an event on its resource. `Err` when that is to be tried again.
+    async fn tell_one(&self, owner: &Owner, event: &str) -> kube::Result<()> {
+        let name = format!("{}/{}/{}", owner.kind, owner.namespace, owner.name);
+        match self.marker.mark(owner, event).await {
+            Ok(Marked::Marked) => {
+                self.metrics.healed.inc();
+                tracing::info!(event, owner = name, "took an event from Stripe's list");
+            }
+            Ok(Marked::Known | Marked::Foreign) => {}
+            Err(error) if is_for_good(&error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    event,
+                    owner = name,
+                    error,
+                    "Kubernetes refuses an event on its resource, which waits for its next full pass"
+                );
+            }
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 }
 

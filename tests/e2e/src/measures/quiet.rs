@@ -33,8 +33,8 @@ const CARD: &str = "4242424242424242";
 const AT_ONCE: usize = 32;
 /// Seconds for which the sweep looks at events again (operator/src/sweep.rs), and some more.
 const UNTIL_SWEPT: i64 = 200;
-/// Two sweeps come within this, at their usual pace.
-const TWO_SWEEPS: Duration = Duration::from_secs(150);
+/// Two sweeps come within this: the first may have events of everyone to tell.
+const TWO_SWEEPS: Duration = Duration::from_secs(600);
 /// A start is over when the operator is ready and, but for sweeps and the lease, asked for nothing for so long.
 const STILL: Duration = Duration::from_secs(10);
 /// When setting up, and coming back, is given up: the longest pause between two tries is five minutes.
