@@ -81,7 +81,10 @@ impl Quiet {
             "{paid} customers have paid, {gone} have ended, {gone} are unpaid"
         ));
         stage.pass_time(UNTIL_SWEPT)?;
+        let begun = calls.list().len();
         swept(&calls).await?;
+        // What a sweep woke is looked at to its end.
+        at_rest(&calls, begun).await?;
         ensure!(operator.stop(), "the operator did not stop");
         story.tell("what happened is too old to be swept again");
 
