@@ -1,6 +1,7 @@
 //! The sidecar: Envoy's checks come in over gRPC ([`server`]), the watches feed the index ([`watch`]), Redis counts
 //! ([`counters`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between them. No decision is made here.
 
+pub mod check;
 pub mod counters;
 pub mod gate;
 pub mod metrics;

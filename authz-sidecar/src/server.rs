@@ -26,7 +26,7 @@ use tower::service_fn;
 use crate::gate::Gate;
 
 /// The one method there is.
-const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// Checks under way on one connection; Envoy opens another when it needs more.
 const MOST_STREAMS: u32 = 4096;
 /// A peer that is gone without a word is noticed by pings.
@@ -76,7 +76,7 @@ async fn answer<C: Counters, K: Clock>(
 }
 
 /// Hands the bytes of a message on as they are.
-struct Bare;
+pub(crate) struct Bare;
 
 impl Codec for Bare {
     type Encode = Answer;

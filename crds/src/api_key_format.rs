@@ -242,6 +242,13 @@ impl Peppers {
         Ok(Self(peppers))
     }
 
+    /// The setting of somebody who begins: version 1, from 32 random bytes. A secret.
+    #[must_use]
+    pub fn first_setting(random: [u8; 32]) -> String {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        format!("1:{}", STANDARD.encode(random))
+    }
+
     /// The pepper new keys are hashed under.
     #[must_use]
     pub fn newest(&self) -> &Pepper {

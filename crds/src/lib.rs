@@ -8,6 +8,7 @@
 
 pub mod api_key_format;
 pub mod common;
+pub mod definitions;
 pub mod entitlement;
 pub mod malformed;
 pub mod period;

@@ -131,7 +131,10 @@ impl<E: Endpoints> Registrar<E> {
                 tracing::info!(endpoint = made.id, url, "registered the webhook endpoint");
                 let secret = json!({
                     "apiVersion": "v1", "kind": "Secret",
-                    "metadata": {"name": self.name, "annotations": {OF: made.id}},
+                    "metadata": {
+                        "name": self.name, "annotations": {OF: made.id},
+                        "labels": {"app.kubernetes.io/managed-by": "glyph"},
+                    },
                     "stringData": {ENTRY: made.secret},
                 });
                 let params = PatchParams::apply(FIELD_MANAGER).force();

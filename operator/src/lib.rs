@@ -19,6 +19,7 @@ mod reconcile;
 mod runner;
 mod seats;
 mod settings;
+pub mod setup;
 pub mod stripe;
 pub mod sweep;
 pub mod watches;

@@ -27,7 +27,7 @@ pub const FINALIZER: &str = "glyphapi.ai/stripe";
 /// Our finalizer: there may be a Cognito user that we made.
 pub const USER_FINALIZER: &str = "glyphapi.ai/cognito-user";
 /// The setting that holds the peppers.
-const PEPPERS: &str = "GLYPH_KEY_PEPPERS";
+pub(crate) const PEPPERS: &str = "GLYPH_KEY_PEPPERS";
 
 /// What all controllers share.
 pub struct Shared<B, I> {

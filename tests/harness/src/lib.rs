@@ -12,6 +12,7 @@ pub mod cognito;
 pub mod envoy;
 pub mod error;
 pub mod forge;
+pub mod images;
 pub mod kubernetes;
 pub mod net;
 mod process;

@@ -36,7 +36,7 @@ pub enum Program {
 }
 
 impl Program {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Operator => "glyph-operator",
             Self::Authz => "glyph-authz",
