@@ -43,9 +43,9 @@ pub struct Node {
     part: Part,
     folder: PathBuf,
     kubeconfig: PathBuf,
-    // The order in which they end: cgroups go once nothing is left in them.
+    // Below is the order in which they end: cgroups go once nothing is left in them.
     network: Network,
-    _processes: Processes,
+    processes: Processes,
     namespaces: Namespaces,
     _cgroups: Cgroups,
 }
@@ -72,7 +72,7 @@ impl Node {
             part,
             folder,
             network,
-            _processes: processes,
+            processes,
             namespaces,
             _cgroups: cgroups,
         };
@@ -80,7 +80,7 @@ impl Node {
         node.kubectl_with_input(&["apply", "-f", "-"], names)
             .await?
             .ok()?;
-        node._processes
+        node.processes
             .ready(&node.network, &node.kubeconfig)
             .await?;
         let rolled_out = [
@@ -168,6 +168,13 @@ impl Node {
     #[must_use]
     pub fn way_in(&self) -> String {
         self.namespaces.way_in().join(" ")
+    }
+}
+
+impl Drop for Node {
+    /// Others may hold the network still.
+    fn drop(&mut self) {
+        self.network.close();
     }
 }
 

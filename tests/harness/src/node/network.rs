@@ -4,8 +4,8 @@ use std::fs::File;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::AT_ONCE;
 use super::part::Part;
 use crate::error::{Error, Result};
+use crate::net::{Answer, get};
 use crate::process::{POLL, Process, command};
 use crate::store::{recipe, run_folder};
 
@@ -95,7 +96,7 @@ impl Namespaces {
         Ok(Network(Arc::new(Inside {
             first: self.first,
             handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            runtime: Mutex::new(Some(runtime)),
             outside,
         })))
     }
@@ -136,7 +137,7 @@ pub struct Network(Arc<Inside>);
 struct Inside {
     first: Pid,
     handle: Handle,
-    runtime: Option<Runtime>,
+    runtime: Mutex<Option<Runtime>>,
     /// A thread could not enter the namespace.
     outside: Arc<AtomicBool>,
 }
@@ -164,6 +165,20 @@ impl Network {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(error) => Err(Error::answer(doing, error)),
         }
+    }
+
+    /// `GET` of a plain HTTP URL from inside the network.
+    ///
+    /// # Errors
+    /// As [`crate::net::get`], and when the node is gone.
+    pub async fn get(&self, url: &str) -> Result<Answer> {
+        let url = url.to_owned();
+        self.run(async move { get(&url).await }).await?
+    }
+
+    /// Ends what runs inside; for the end of the node.
+    pub(super) fn close(&self) {
+        self.0.close();
     }
 
     /// A command whose process will be inside the network, and otherwise as one of this machine.
@@ -200,12 +215,23 @@ impl Network {
     }
 }
 
-impl Drop for Inside {
-    /// A runtime must not be waited for where async code runs.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+impl Inside {
+    /// Ends all that runs on its threads. They are not waited for, which async code must not do.
+    fn close(&self) {
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
