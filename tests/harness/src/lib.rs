@@ -15,6 +15,7 @@ pub mod forge;
 pub mod images;
 pub mod kubernetes;
 pub mod net;
+pub mod node;
 mod process;
 mod progress;
 pub mod proxy;
@@ -31,19 +32,27 @@ pub use envoy::{Envoy, EnvoyConfig};
 pub use error::{Error, Result};
 pub use kubernetes::{CommandOutput, ControlPlane, Namespace, Tools};
 pub use net::poll_until;
+pub use node::{Network, Node};
 pub use progress::say;
 pub use redis::Redis;
 pub use service::{Program, Service, Settings};
 pub use store::{run_folder, workspace_root};
 pub use upstream::Upstream;
 
-/// Gets every part there is, those that do not need the processor beside those that do.
+/// Gets every part there is (a node only as root, who alone can run one), those that do not need the processor beside those that do.
 ///
 /// # Errors
 /// When one cannot be had; the error says which and why.
 pub async fn get_all() -> Result<()> {
-    let built =
-        store::blocking(|| kubernetes::ensure_binaries().and_then(|_| stripe_mock::ensure()));
+    let built = store::blocking(|| {
+        kubernetes::ensure_binaries()?;
+        if node::is_allowed() {
+            node::ensure()?;
+        } else {
+            say("node: left out, since it takes root");
+        }
+        stripe_mock::ensure()
+    });
     let fetched = store::blocking(|| {
         envoy::ensure()?;
         Tools::ensure()?;

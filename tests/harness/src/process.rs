@@ -91,6 +91,11 @@ impl Process {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// How it ended, or nothing while it runs.
     pub(crate) fn exit_status(&self) -> Option<ExitStatus> {
         self.child().try_wait().ok().flatten()

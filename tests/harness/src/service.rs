@@ -18,6 +18,7 @@ pub use settings::Settings;
 use crate::cargo;
 use crate::error::{Error, Result};
 use crate::net::{get, start_twice};
+use crate::node::Network;
 use crate::process::{Process, command, run};
 use crate::progress::Progress;
 use crate::store::{self, run_folder, target, workspace_root};
@@ -84,6 +85,7 @@ pub struct Service {
     admin: SocketAddr,
     log: PathBuf,
     process: Mutex<Option<Arc<Process>>>,
+    network: Option<Network>,
 }
 
 impl Service {
@@ -105,7 +107,29 @@ impl Service {
     ///
     /// # Errors
     /// When it cannot be built or run.
-    pub async fn spawn(program: Program, mut settings: Settings) -> Result<Self> {
+    pub async fn spawn(program: Program, settings: Settings) -> Result<Self> {
+        Self::spawn_in(None, program, settings).await
+    }
+
+    /// Starts `program` inside a node's network, where pods reach it and it reaches pods, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_inside(
+        network: &Network,
+        program: Program,
+        settings: Settings,
+    ) -> Result<Self> {
+        let service = Self::spawn_in(Some(network.clone()), program, settings).await?;
+        service.ready().await?;
+        Ok(service)
+    }
+
+    async fn spawn_in(
+        network: Option<Network>,
+        program: Program,
+        mut settings: Settings,
+    ) -> Result<Self> {
         binaries().await?;
         let listen = settings.address("GLYPH_LISTEN")?;
         let admin = settings.address("GLYPH_ADMIN_LISTEN")?;
@@ -117,6 +141,7 @@ impl Service {
             admin,
             log,
             process: Mutex::new(None),
+            network,
         };
         service.spawn_again()?;
         Ok(service)
@@ -130,12 +155,16 @@ impl Service {
         let process = self.process().clone();
         let process =
             process.ok_or_else(|| Error::answer("wait for a program", "it is not running"))?;
+        process.ready(READY, async || self.is_ready().await).await
+    }
+
+    async fn is_ready(&self) -> bool {
         let url = format!("{}/readyz", self.admin_url());
-        process
-            .ready(READY, async || {
-                get(&url).await.is_ok_and(|answer| answer.status == 200)
-            })
-            .await
+        let answer = match &self.network {
+            Some(network) => network.get(&url).await,
+            None => get(&url).await,
+        };
+        answer.is_ok_and(|answer| answer.status == 200)
     }
 
     /// Where its own listener is: webhooks over HTTP, or checks over gRPC.
@@ -207,7 +236,11 @@ impl Service {
     }
 
     fn command(&self) -> Command {
-        command(target().join("debug").join(self.program.name()))
+        let program = target().join("debug").join(self.program.name());
+        match &self.network {
+            Some(network) => network.owned_command(program),
+            None => command(program),
+        }
     }
 
     fn signal(&self, signal: Signal) {

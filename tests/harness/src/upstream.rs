@@ -1,5 +1,5 @@
-//! The API that is sold, as a sample: it runs in this process, answers the published client, and echoes what
-//! reached it to everyone else.
+//! The API that is sold, as a sample: it answers the published client, and echoes what reached it to everyone else. It runs
+//! in this process, or in a pod as the program `upstream`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,10 +30,17 @@ impl Upstream {
     /// # Errors
     /// When the port cannot be had.
     pub async fn start() -> Result<Self> {
-        let address = loopback(free_port()?);
+        Self::start_at(loopback(free_port()?)).await
+    }
+
+    /// Starts it at `address`, on the async runtime this is called on.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start_at(address: SocketAddr) -> Result<Self> {
         let listener = tokio::net::TcpListener::bind(address)
             .await
-            .map_err(Error::io("listen"))?;
+            .map_err(Error::io(format!("listen on {address}")))?;
         let requests = Arc::new(AtomicU64::new(0));
         let app = Router::new()
             .route("/glyph_agent/ask", post(ask))
@@ -86,12 +93,13 @@ async fn ask(headers: HeaderMap, Json(asked): Json<Value>) -> Json<Value> {
     }))
 }
 
-/// Method, path with query, and header fields as they arrived.
+/// Method, path with query, and header fields as they arrived, and who answers: a pod knows its name as `HOSTNAME`.
 async fn echo(request: Request) -> Json<Value> {
     Json(json!({
         "method": request.method().as_str(),
         "path": request.uri().to_string(),
         "headers": as_json(request.headers()),
+        "host": std::env::var("HOSTNAME").unwrap_or_default(),
     }))
 }
 

@@ -5,7 +5,7 @@
 )]
 
 use glyph_harness::stripe_mock::StripeMock;
-use glyph_harness::{Cognito, ControlPlane, Redis, Result, get_all};
+use glyph_harness::{Cognito, ControlPlane, Node, Redis, Result, get_all};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -16,10 +16,21 @@ async fn main() -> Result<()> {
         ["run", "kubernetes"] => {
             hold(&ControlPlane::shared().await?.kubeconfig().to_string_lossy()).await
         }
+        ["run", "node"] => {
+            let node = Node::start().await?;
+            let kubeconfig = node.kubeconfig().display();
+            hold(&format!(
+                "KUBECONFIG={kubeconfig} {} kubectl",
+                node.way_in()
+            ))
+            .await;
+        }
         ["run", "redis"] => hold(&Redis::start().await?.url()).await,
         ["run", "cognito"] => hold(Cognito::start().await?.url()).await,
         ["run", "stripe-mock"] => hold(StripeMock::start().await?.url()).await,
-        _ => println!("usage: parts get | parts run (kubernetes | redis | cognito | stripe-mock)"),
+        _ => println!(
+            "usage: parts get | parts run (kubernetes | node | redis | cognito | stripe-mock)"
+        ),
     }
     Ok(())
 }

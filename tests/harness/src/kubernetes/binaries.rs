@@ -57,8 +57,7 @@ pub(crate) fn ensure() -> Result<Binaries> {
 }
 
 fn build() -> Result<PathBuf> {
-    let sums = include_str!("../../parts/kubernetes/go.sum");
-    let stamp = format!("{}{sums}", include_str!("../../parts/kubernetes/go.mod"));
+    let stamp = modules();
     store::ensure("kubernetes", &stamp, HINT, |workshop| {
         let go: &Path = &go::go()?;
         for (name, package) in PROGRAMS {
@@ -69,8 +68,14 @@ fn build() -> Result<PathBuf> {
     })
 }
 
+/// The pinned modules: what decides the content of all that is built from them.
+pub(crate) fn modules() -> String {
+    let sums = include_str!("../../parts/kubernetes/go.sum");
+    format!("{}{sums}", include_str!("../../parts/kubernetes/go.mod"))
+}
+
 /// Without these the server calls itself v0.0.0-master, which kubectl and Helm cannot parse.
-fn version_flags() -> String {
+pub(crate) fn version_flags() -> String {
     let package = "k8s.io/component-base/version";
     let minor = KUBERNETES_VERSION.split('.').nth(1).unwrap_or_default();
     format!(

@@ -123,16 +123,17 @@ impl CommandOutput {
     }
 }
 
-/// Runs kubectl or Helm to its end with `input` on its standard input. Caches stay in `home`.
+/// Runs kubectl or Helm (`command`) to its end with `input` on its standard input. Caches stay in `home`.
 pub(crate) async fn run_tool(
-    program: &Path,
+    command: std::process::Command,
     kubeconfig: &Path,
     home: &Path,
     args: &[&str],
     input: &str,
 ) -> Result<CommandOutput> {
-    let doing = format!("run {} {}", program.display(), args.join(" "));
-    let mut command = tokio::process::Command::new(program);
+    let program = command.get_program().display().to_string();
+    let doing = format!("run {program} {}", args.join(" "));
+    let mut command = tokio::process::Command::from(command);
     command
         .args(args)
         .env("KUBECONFIG", kubeconfig)

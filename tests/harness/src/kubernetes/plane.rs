@@ -157,14 +157,8 @@ impl ControlPlane {
     /// # Errors
     /// When kubectl cannot be run; how it ended is in the output.
     pub async fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<CommandOutput> {
-        run_tool(
-            &self.tools.kubectl,
-            &self.kubeconfig,
-            &self.home,
-            args,
-            input,
-        )
-        .await
+        let kubectl = Command::new(&self.tools.kubectl);
+        run_tool(kubectl, &self.kubeconfig, &self.home, args, input).await
     }
 
     /// Runs Helm as administrator.
@@ -172,7 +166,8 @@ impl ControlPlane {
     /// # Errors
     /// When Helm cannot be run; how it ended is in the output.
     pub async fn helm(&self, args: &[&str]) -> Result<CommandOutput> {
-        run_tool(&self.tools.helm, &self.kubeconfig, &self.home, args, "").await
+        let helm = Command::new(&self.tools.helm);
+        run_tool(helm, &self.kubeconfig, &self.home, args, "").await
     }
 
     /// Kills the API server: connections break, the port refuses. For a plane of one's own.
@@ -218,13 +213,13 @@ impl ControlPlane {
 
 /// Whether a client asks again when the server is overloaded or not there yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Retry {
+pub(crate) enum Retry {
     AsKube,
     Never,
 }
 
 /// A client from a kubeconfig, in `namespace` or the default one.
-pub(super) async fn client(
+pub(crate) async fn client(
     kubeconfig: &Path,
     namespace: Option<&str>,
     retry: Retry,

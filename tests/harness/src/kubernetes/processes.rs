@@ -5,15 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use std::{fs, io};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ring::rand::{SecureRandom as _, SystemRandom};
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use serde_json::json;
 
 use super::binaries::Binaries;
+use super::credentials::{self, ADMIN};
 use super::plane::Retry;
 use crate::error::{Error, Result};
 use crate::net::{free_port, get, loopback};
@@ -23,8 +17,6 @@ use crate::store::{self, run_folder};
 const READY: Duration = Duration::from_secs(60);
 /// Nothing in a control plane for tests is worth a graceful end, which takes the API server seconds.
 const AT_ONCE: Duration = Duration::ZERO;
-/// What stands before the point of a P-256 key in a DER SubjectPublicKeyInfo (RFC 5480).
-const P256_PUBLIC_KEY: [u8; 26] = *b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
 
 /// A control plane's processes. The API server can be stopped and started again on the same port and data.
 pub(super) struct Processes {
@@ -46,8 +38,9 @@ impl Processes {
         let (client, peer, api) = (free_port()?, free_port()?, free_port()?);
         let etcd_url = format!("http://{}", loopback(client));
         let address = loopback(api);
-        let kubeconfig =
-            write_credentials(&folder, address).map_err(Error::io("write a kubeconfig"))?;
+        let server = format!("https://{address}");
+        credentials::write(&folder, &server, &[ADMIN]).map_err(Error::io("write a kubeconfig"))?;
+        let kubeconfig = folder.join(ADMIN.file);
         let etcd = Process::start(
             "etcd",
             etcd(&binaries, &folder, client, peer),
@@ -136,20 +129,7 @@ fn start_api_server(
     server
         .arg(format!("--secure-port={}", address.port()))
         .arg(format!("--etcd-servers={etcd_url}"));
-    server.arg(format!("--cert-dir={}", folder.display()));
-    server.arg(format!(
-        "--token-auth-file={}",
-        folder.join("tokens.csv").display()
-    ));
-    server.arg("--service-account-issuer=https://kubernetes.default.svc");
-    server.arg(format!(
-        "--service-account-key-file={}",
-        folder.join("sa.pub").display()
-    ));
-    server.arg(format!(
-        "--service-account-signing-key-file={}",
-        folder.join("sa.key").display()
-    ));
+    server.args(credentials::server_flags(folder));
     Process::start(
         "kube-apiserver",
         server,
@@ -162,73 +142,23 @@ fn controller_manager(binaries: &Binaries, folder: &Path, kubeconfig: &Path) -> 
     let mut manager = command(&binaries.controller_manager);
     manager.args(["--leader-elect=false", "--secure-port=0"]);
     manager.arg(format!("--kubeconfig={}", kubeconfig.display()));
-    manager.arg(format!(
-        "--service-account-private-key-file={}",
-        folder.join("sa.key").display()
-    ));
-    manager.arg(format!(
-        "--root-ca-file={}",
-        folder.join("apiserver.crt").display()
-    ));
+    manager.args(credentials::manager_flags(folder));
     manager
 }
 
-/// Waits for `/readyz`, asked as the administrator, whose rights come with the server's start-up hooks.
 async fn wait_for_api_server(server: &Process, kubeconfig: &Path) -> Result<()> {
-    let probe = async || {
-        let Ok(client) = super::plane::client(kubeconfig, None, Retry::Never).await else {
-            return false;
-        };
-        let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
-            return false;
-        };
-        client.request_text(request).await.is_ok()
+    server
+        .ready(READY, async || answers(kubeconfig).await)
+        .await
+}
+
+/// Whether the API server says that it is ready: asked as the administrator, whose rights come with its start-up hooks.
+pub(crate) async fn answers(kubeconfig: &Path) -> bool {
+    let Ok(client) = super::plane::client(kubeconfig, None, Retry::Never).await else {
+        return false;
     };
-    server.ready(READY, probe).await
-}
-
-/// Writes the administrator's token, the key that signs service account tokens, and a kubeconfig. The API
-/// server itself makes its certificate, `apiserver.crt`, which is also the authority to trust.
-fn write_credentials(folder: &Path, address: SocketAddr) -> io::Result<PathBuf> {
-    let random = SystemRandom::new();
-    let mut token = [0_u8; 24];
-    random.fill(&mut token).map_err(no_key)?;
-    let token = URL_SAFE_NO_PAD.encode(token);
-    fs::write(
-        folder.join("tokens.csv"),
-        format!("{token},admin,admin,\"system:masters\"\n"),
-    )?;
-    write_signing_key(folder, &random)?;
-    let authority = folder.join("apiserver.crt");
-    let config = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "glyph", "cluster": {
-            "server": format!("https://{address}"), "certificate-authority": authority,
-        }}],
-        "users": [{"name": "admin", "user": {"token": token}}],
-        "contexts": [{"name": "glyph", "context": {"cluster": "glyph", "user": "admin"}}],
-        "current-context": "glyph",
-    });
-    let path = folder.join("kubeconfig");
-    fs::write(&path, config.to_string())?;
-    Ok(path)
-}
-
-fn no_key(reason: impl std::fmt::Display) -> io::Error {
-    io::Error::other(format!("no key could be made: {reason}"))
-}
-
-/// Makes the key pair of service account tokens: `sa.key` and `sa.pub`.
-fn write_signing_key(folder: &Path, random: &SystemRandom) -> io::Result<()> {
-    let kind = &ECDSA_P256_SHA256_FIXED_SIGNING;
-    let private = EcdsaKeyPair::generate_pkcs8(kind, random).map_err(no_key)?;
-    let pair = EcdsaKeyPair::from_pkcs8(kind, private.as_ref(), random).map_err(no_key)?;
-    let public = [&P256_PUBLIC_KEY, pair.public_key().as_ref()].concat();
-    let pem = |label: &str, der: &[u8]| {
-        let text = STANDARD.encode(der);
-        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
+        return false;
     };
-    fs::write(folder.join("sa.key"), pem("PRIVATE KEY", private.as_ref()))?;
-    fs::write(folder.join("sa.pub"), pem("PUBLIC KEY", &public))
+    client.request_text(request).await.is_ok()
 }
