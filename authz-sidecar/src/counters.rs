@@ -41,6 +41,11 @@ impl ReloadingRedis {
         self.current.load().is_available()
     }
 
+    /// Waits until it was tried to connect for the first time, however that ended.
+    pub async fn tried(&self) {
+        self.current.load_full().tried().await;
+    }
+
     /// Keeps connected to the present Redis until `stop`.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use glyph_crds::api_key_format::Peppers;
-use glyph_runtime::admin::Admin;
+use glyph_runtime::admin::{Admin, ReadinessCheck};
 use glyph_runtime::clock::SystemClock;
 use glyph_runtime::credentials::Credentials;
 use glyph_runtime::shutdown::{Tasks, signalled};
@@ -58,8 +58,16 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         .readiness
         .register("index", "not all resources have been listed yet");
 
+    let tried = admin
+        .readiness
+        .register("redis", "it has not been tried to connect yet");
+
     let mut tasks = Tasks::new();
     let stop = tasks.stop();
+    tasks.spawn(
+        "readiness",
+        infallible(ready_once_tried(counters.clone(), tried, stop.clone())),
+    );
     tasks.spawn(
         "credentials",
         infallible(credentials.clone().keep_fresh(stop.clone())),
@@ -83,6 +91,18 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     tasks.spawn("admin", admin.serve(admin_port, stop));
     tracing::info!(version = glyph_runtime::version(), checks = %settings.listen, "glyph-authz has started");
     Ok(tasks.run(signal, settings.common.shutdown.drain()).await?)
+}
+
+/// A sidecar that has not come to Redis yet would refuse its first requests; one that found Redis away is as good as any.
+async fn ready_once_tried(
+    counters: ReloadingRedis,
+    tried: ReadinessCheck,
+    stop: CancellationToken,
+) {
+    if stop.run_until_cancelled(counters.tried()).await.is_some() {
+        tried.ready();
+    }
+    stop.cancelled().await;
 }
 
 async fn listen(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

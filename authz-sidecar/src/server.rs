@@ -31,6 +31,8 @@ pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const MOST_STREAMS: u32 = 4096;
 /// A peer that is gone without a word is noticed by pings.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// A connection is asked to end after this, so that gateways which keep theirs spread over pods that came later.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(300);
 /// What a message fits into, mostly; it grows where one does not.
 const BUFFERS: (usize, usize) = (2 * 1024, 32 * 1024);
 
@@ -50,6 +52,7 @@ pub async fn serve<C: Counters, K: Clock>(
     Server::builder()
         .max_concurrent_streams(MOST_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .max_connection_age(LONGEST_CONNECTION)
         .serve_with_incoming_shutdown(service, io::incoming(listener), stop.cancelled_owned())
         .await
 }

@@ -100,6 +100,12 @@ impl RedisCounters {
             .unwrap_or(Ok(()))
     }
 
+    /// Waits until [`RedisCounters::keep_connected`] has tried for the first time, however that ended: until then a request
+    /// fails for want of a moment, after that for want of Redis.
+    pub async fn tried(&self) {
+        self.0.link.tried().await;
+    }
+
     /// Whether requests are sent to Redis now: it is connected and has answered lately.
     pub fn is_available(&self) -> bool {
         self.0.link.is_available()

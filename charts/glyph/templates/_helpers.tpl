@@ -39,6 +39,16 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* Labels of pods: none that changes with the chart alone, or Redis would start anew with each upgrade. Takes a list: the
+root, and the component. */}}
+{{- define "glyph.podLabels" -}}
+app.kubernetes.io/part-of: glyph
+{{ include "glyph.selector" . }}
+{{- with (index . 0).Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* An image of ours. Takes a list: the root, and the values of the image. */}}
 {{- define "glyph.image" -}}
 {{- $root := index . 0 }}

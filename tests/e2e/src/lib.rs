@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod caller;
 pub mod checkout;
+pub mod cluster;
 pub mod demo;
 pub mod flow;
 pub mod measures;

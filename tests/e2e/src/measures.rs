@@ -3,10 +3,12 @@
 mod chaos;
 mod draw;
 mod exact;
+mod install;
 mod kill;
 mod latency;
 mod permutations;
 mod quiet;
+mod rollout;
 mod year;
 
 use clap::Subcommand;
@@ -15,10 +17,12 @@ use crate::report::Report;
 
 pub use chaos::Chaos;
 pub use exact::Exact;
+pub use install::Install;
 pub use kill::Kill;
 pub use latency::Latency;
 pub use permutations::Permutations;
 pub use quiet::Quiet;
+pub use rollout::Rollout;
 pub use year::Year;
 
 /// A measure, with its settings.
@@ -36,6 +40,10 @@ pub enum Measure {
     Chaos(Chaos),
     /// What a start with nothing to do costs, and the calls to Stripe after an outage: 1,000 customers, some 20 minutes.
     Quiet(Quiet),
+    /// The commands of docs/install.md on a real node, from an empty namespace to upgrade, rollback and uninstall.
+    Install(Install),
+    /// Load through Envoy on a real node while the release is upgraded, rolled back and its pods are killed.
+    Rollout(Rollout),
     /// A year of a customer's life by Stripe's clock, checked at each step in four places.
     Year(Year),
 }
@@ -53,6 +61,8 @@ impl Measure {
             Self::Permutations(settings) => settings.take().await,
             Self::Chaos(settings) => settings.take().await,
             Self::Quiet(settings) => settings.take().await,
+            Self::Install(settings) => settings.take().await,
+            Self::Rollout(settings) => settings.take().await,
             Self::Year(settings) => settings.take().await,
         }
     }

@@ -12,9 +12,11 @@ use glyph_image::Image;
 use jiff::Timestamp;
 
 use crate::cargo;
+use crate::envoy;
 use crate::error::{Error, Result};
 use crate::process::{command, output_of_command, run};
 use crate::progress::Progress;
+use crate::redis;
 use crate::service::Program;
 use crate::sources::{debian, on_path};
 use crate::store::{self, run_folder, target, workspace_root};
@@ -42,6 +44,41 @@ pub struct Built {
 pub struct Programs {
     folder: PathBuf,
     source: Source,
+}
+
+/// The image of a part that runs beside Glyph in a cluster, under the name that charts and examples give it: the program and
+/// the libraries of this machine that it needs.
+///
+/// # Errors
+/// When the part or a library cannot be had, or the archive cannot be written.
+pub async fn of_part(part: Part, name: &str, archive: &Path) -> Result<()> {
+    let (name, archive) = (name.to_owned(), archive.to_path_buf());
+    store::blocking(move || {
+        let (program, place) = match part {
+            Part::Redis => (redis::ensure()?, "/usr/local/bin/redis-server"),
+            Part::Envoy => (envoy::ensure()?, "/usr/local/bin/envoy"),
+        };
+        let doing = |error| Error::answer(format!("write the image {name}"), error);
+        let image = Image::new(&name)
+            .uncompressed()
+            .program(&program, place)
+            .map_err(doing)?
+            .folder("/tmp", 0o1777)
+            .env("PATH", "/usr/local/bin")
+            .entrypoint([place])
+            .user(USER);
+        image.write(&archive).map(drop).map_err(doing)
+    })
+    .await
+}
+
+/// A part that runs beside Glyph in a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Redis.
+    Redis,
+    /// Envoy.
+    Envoy,
 }
 
 /// Which state of the code this is.

@@ -7,6 +7,7 @@
 //! operator or the sidecar, which it runs as programs.
 
 pub mod cargo;
+pub mod chart;
 pub mod clock;
 pub mod cognito;
 pub mod envoy;
@@ -51,7 +52,9 @@ pub async fn get_all() -> Result<()> {
         } else {
             say("node: left out, since it takes root");
         }
-        stripe_mock::ensure()
+        stripe_mock::ensure()?;
+        chart::ensure_docs()?;
+        chart::ensure_kinds()
     });
     let fetched = store::blocking(|| {
         envoy::ensure()?;

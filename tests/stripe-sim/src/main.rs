@@ -9,6 +9,9 @@ use glyph_stripe_sim::{InitialWebhook, Options, StripeSim};
 #[derive(Parser)]
 #[command(version)]
 struct Flags {
+    /// Where it listens.
+    #[arg(long, env = "STRIPE_SIM_ADDRESS", default_value = "127.0.0.1")]
+    address: std::net::IpAddr,
     /// Port on 127.0.0.1; 0 takes a free one.
     #[arg(long, env = "STRIPE_SIM_PORT", default_value_t = 12111)]
     port: u16,
@@ -38,6 +41,7 @@ impl Flags {
             .zip(self.webhook_secret)
             .map(|(url, secret)| InitialWebhook { url, secret });
         Options {
+            address: self.address,
             port: self.port,
             api_key: self.api_key,
             search_lag_seconds: self.search_lag_seconds,

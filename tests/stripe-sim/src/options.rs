@@ -1,5 +1,7 @@
 //! What a simulator can be told at its start.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 /// A webhook endpoint that exists from the start, with a secret the caller knows.
 #[derive(Clone)]
 pub struct InitialWebhook {
@@ -12,7 +14,9 @@ pub struct InitialWebhook {
 /// The settings of one simulator.
 #[derive(Clone)]
 pub struct Options {
-    /// Port on the loopback address; 0 takes a free one.
+    /// Where it listens.
+    pub address: IpAddr,
+    /// The port there; 0 takes a free one.
     pub port: u16,
     /// The one secret key that is accepted. A key with `_live_` in it makes a live-mode account.
     pub api_key: String,
@@ -29,6 +33,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             api_key: "sk_test_glyphsimulator".to_owned(),
             search_lag_seconds: 60,

@@ -1,7 +1,7 @@
 //! A running simulator: a listener, the server and the background worker, all ended with it.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ impl StripeSim {
     /// # Errors
     /// The port cannot be had.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let listener = TcpListener::bind((options.address, options.port)).await?;
         let address = listener.local_addr()?;
         let control = Control::new(&options, &format!("http://{address}"));
         let shared = control.shared.clone();

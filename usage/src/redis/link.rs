@@ -11,6 +11,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Script, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::EvictingRedis;
 use crate::breaker::Breaker;
@@ -33,6 +34,8 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Told when the breaker opens.
     opened: Notify,
+    /// Cancelled when it was tried to connect for the first time, however that ended.
+    tried: CancellationToken,
 }
 
 struct State {
@@ -64,11 +67,17 @@ impl Link {
                 generation: 0,
             }),
             opened: Notify::new(),
+            tried: CancellationToken::new(),
         }
     }
 
     pub(super) fn script_hash(&self) -> &str {
         self.script.get_hash()
+    }
+
+    /// Waits until it was tried to connect for the first time.
+    pub(super) async fn tried(&self) {
+        self.tried.cancelled().await;
     }
 
     pub(super) fn is_available(&self) -> bool {
@@ -160,6 +169,7 @@ impl Link {
                     self.state().breaker.probe_failed(Instant::now().into_std());
                 }
             }
+            self.tried.cancel();
         }
     }
 

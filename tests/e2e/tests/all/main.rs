@@ -2,9 +2,11 @@
 //! each has a namespace, a Stripe, a Redis and programs of its own.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod chart;
 mod outages;
 mod people;
 mod quota;
+mod releases;
 mod secrecy;
 mod support;
 mod webhooks;

@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -26,6 +26,11 @@ const STEPS: [Step; 12] = [
     Step {
         name: "generated files",
         args: &["run", "--bin", "crdgen", "--", "--check"],
+        counts_tests: false,
+    },
+    Step {
+        name: "the chart's README",
+        args: &["run", "--bin", "chartdocs", "--", "--check"],
         counts_tests: false,
     },
     Step {
@@ -78,6 +83,16 @@ const STEPS: [Step; 12] = [
     Step {
         name: "measure chaos",
         args: &["measure", "chaos"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure install",
+        args: &["measure", "install"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure rollout",
+        args: &["measure", "rollout"],
         counts_tests: false,
     },
     Step {
