@@ -1,7 +1,5 @@
 //! What it refuses to start with, and what it is while it cannot decide. CASES 50, 51, 56.
 
-use std::time::Duration;
-
 use glyph_harness::{ControlPlane, Program, Redis, Result, Service, Settings, poll_until};
 use serde_json::json;
 

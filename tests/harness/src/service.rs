@@ -77,6 +77,15 @@ pub async fn binaries() -> Result<()> {
         .copied()
 }
 
+/// Where `program` is, built.
+///
+/// # Errors
+/// With the compiler's last words when the build fails.
+pub async fn program(program: Program) -> Result<PathBuf> {
+    binaries().await?;
+    Ok(target().join("debug").join(program.name()))
+}
+
 /// A running `glyph-operator` or `glyph-authz`.
 pub struct Service {
     program: Program,

@@ -8,5 +8,6 @@ mod people;
 mod quota;
 mod releases;
 mod secrecy;
+mod setup;
 mod support;
 mod webhooks;
