@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use glyph_runtime::credentials::Credentials;
+use glyph_runtime::Secret;
+use glyph_runtime::credentials::{Credentials, MissingCredential};
 use glyph_usage::{Counters, CountersError, Outcome, Period, RedisCounters, Spend};
 use tokio_util::sync::CancellationToken;
 
-use crate::REDIS_URL;
+use crate::{REDIS_CA, REDIS_URL};
 
 /// Redis, wherever the credentials say it is.
 #[derive(Clone)]
@@ -41,6 +42,12 @@ impl ReloadingRedis {
         self.current.load().is_available()
     }
 
+    /// What says where Redis is: the URL, and who vouches for it.
+    fn place(&self) -> Result<(Secret, Option<Secret>), MissingCredential> {
+        let authority = self.credentials.get(REDIS_CA).ok();
+        Ok((self.credentials.get(REDIS_URL)?, authority))
+    }
+
     /// Waits until it was tried to connect for the first time, however that ended.
     pub async fn tried(&self) {
         self.current.load_full().tried().await;
@@ -52,18 +59,18 @@ impl ReloadingRedis {
     /// When Redis may throw counters away (`maxmemory-policy`): nothing should be sold by it.
     pub async fn keep_connected(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut changed = self.credentials.changed();
-        let mut url = self.credentials.get(REDIS_URL)?;
+        let mut place = self.place()?;
         loop {
             let current = self.current.load_full();
             tokio::select! {
                 ended = current.keep_connected(stop.clone()) => return ended.context("this Redis must not be used"),
                 moved = changed.changed() => moved.context("failed to follow the credentials")?,
             }
-            match self.credentials.get(REDIS_URL) {
-                Ok(now) if now == url => {}
+            match self.place() {
+                Ok(now) if now == place => {}
                 Ok(now) => match counters(&self.credentials, self.deadline) {
                     Ok(next) => {
-                        url = now;
+                        place = now;
                         self.current.store(Arc::new(next));
                         tracing::info!("REDIS_URL has changed: connecting to another Redis");
                     }
@@ -77,7 +84,10 @@ impl ReloadingRedis {
 
 fn counters(credentials: &Credentials, deadline: Duration) -> anyhow::Result<RedisCounters> {
     let url = credentials.get(REDIS_URL)?;
-    RedisCounters::new(url.expose(), deadline).context("the credential REDIS_URL cannot be used")
+    let authority = credentials.get(REDIS_CA).ok();
+    let authority = authority.as_ref().map(Secret::expose);
+    RedisCounters::new(url.expose(), authority, deadline)
+        .context("the credential REDIS_URL cannot be used")
 }
 
 impl Counters for ReloadingRedis {

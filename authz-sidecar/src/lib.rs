@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use counters::ReloadingRedis;
 use gate::Gate;
 pub use settings::Settings;
-use settings::{KEY_PEPPERS, REDIS_URL};
+use settings::{KEY_PEPPERS, REDIS_CA, REDIS_URL};
 
 /// Runs the sidecar until a signal ends it.
 ///

@@ -16,11 +16,14 @@ use glyph_runtime::common::CommonArgs;
 pub const KEY_PEPPERS: &str = "GLYPH_KEY_PEPPERS";
 /// Credential: where Redis is; may hold a password.
 pub const REDIS_URL: &str = "REDIS_URL";
+/// Credential: the authority that vouches for Redis' certificate (PEM), if it is not one that everybody trusts.
+pub const REDIS_CA: &str = "REDIS_CA";
 
 /// The Glyph sidecar: answers Envoy's ext_authz checks by API key, entitlement, quota and rate limit.
 ///
 /// The cluster is taken from KUBECONFIG, or from the pod's service account. Secrets are read from the environment or
-/// from files in --credentials-dir, and never from flags: REDIS_URL, and GLYPH_KEY_PEPPERS, the same as the operator's.
+/// from files in --credentials-dir, and never from flags: REDIS_URL (one server, Sentinels or a cluster: docs/redis.md),
+/// REDIS_CA, and GLYPH_KEY_PEPPERS, the same as the operator's.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "glyph-authz", version = glyph_runtime::version())]
 pub struct Settings {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use glyph_runtime::Secret;
 use glyph_runtime::credentials::Credentials;
 use glyph_usage::{Counters, RedisCounters};
 use kube::ResourceExt;
@@ -22,6 +23,8 @@ mod balance;
 
 /// The setting that holds the URL of the counters.
 const REDIS_URL: &str = "REDIS_URL";
+/// The setting that holds the authority which vouches for Redis' certificate, if everybody's do not.
+const REDIS_CA: &str = "REDIS_CA";
 /// How long Redis may take: nobody waits for it here.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -69,7 +72,9 @@ fn counters(credentials: &Credentials, told: &mut bool) -> Option<RedisCounters>
         }
         return None;
     };
-    RedisCounters::new(url.expose(), DEADLINE)
+    let authority = credentials.get(REDIS_CA).ok();
+    let authority = authority.as_ref().map(Secret::expose);
+    RedisCounters::new(url.expose(), authority, DEADLINE)
         .inspect_err(|error| tracing::error!(%error, "the credential REDIS_URL cannot be used"))
         .ok()
 }

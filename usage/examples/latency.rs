@@ -53,7 +53,7 @@ fn kind(grants: usize, paid: bool) -> Kind {
 async fn main() -> Result<(), Box<dyn Error>> {
     let rounds = std::env::args().nth(1).map_or(Ok(5_000), |n| n.parse())?;
     let redis = Redis::start().await?;
-    let counters = RedisCounters::new(&redis.url(), Duration::from_secs(10))?;
+    let counters = RedisCounters::new(&redis.url(), None, Duration::from_secs(10))?;
     let keeper = counters.clone();
     tokio::spawn(async move { keeper.keep_connected(CancellationToken::new()).await });
     while !counters.is_available() {

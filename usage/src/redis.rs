@@ -6,17 +6,18 @@
 //! seen; see `high_water` and `credit_marks`. Redis' own types stop here.
 
 mod link;
+mod place;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisResult, ServerErrorKind};
+use futures::future::join_all;
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind};
 use tokio_util::sync::CancellationToken;
 
 use self::link::Link;
+use self::place::{Connection, Place};
 use crate::credit_marks::CreditMarks;
 use crate::high_water::HighWater;
 use crate::spend::{validate_counter, validate_customer};
@@ -32,7 +33,11 @@ const SCRIPT: &str = include_str!("spend.lua");
 
 /// The Redis URL cannot be used. It is not shown: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to read the Redis URL: it must be redis://[user:password@]host[:port][/database]")]
+#[error(
+    "failed to read the Redis URL: it must be redis://[user:password@]host[:port][/database], \
+     redis+sentinel://[user:password@]host[:port],…/master[/database] or \
+     redis+cluster://[user:password@]host[:port],…; with TLS rediss in place of redis"
+)]
 pub struct InvalidUrl;
 
 /// This Redis may throw counters away.
@@ -77,15 +82,13 @@ struct Reply {
 }
 
 impl RedisCounters {
-    /// Counters at `url`, `redis://[user:password@]host[:port][/database]`, that wait no longer than `deadline` for
-    /// an answer ([`DEFAULT_DEADLINE`]).
-    pub fn new(url: &str, deadline: Duration) -> Result<Self, InvalidUrl> {
-        let info = url.into_connection_info().map_err(|_| InvalidUrl)?;
-        // Nagle's algorithm would hold a request back until the one before it is answered.
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = Client::open(info).map_err(|_| InvalidUrl)?;
+    /// Counters at `url` (one server, Sentinels or a cluster; see docs/redis.md), that wait no longer than `deadline` for an
+    /// answer ([`DEFAULT_DEADLINE`]). With TLS, whoever `authority` (PEM) vouches for is believed; without one, whoever this
+    /// machine believes.
+    pub fn new(url: &str, authority: Option<&str>, deadline: Duration) -> Result<Self, InvalidUrl> {
+        let place = Place::parse(url, authority)?;
         Ok(Self(Arc::new(Shared {
-            link: Link::new(client, SCRIPT, deadline),
+            link: Link::new(place, SCRIPT, deadline),
             marks: Mutex::default(),
         })))
     }
@@ -117,7 +120,7 @@ impl RedisCounters {
 
     async fn run_script(
         &self,
-        mut connection: MultiplexedConnection,
+        mut connection: Connection,
         spend: &Spend<'_>,
         floors: &Floors,
     ) -> RedisResult<Vec<u64>> {
@@ -182,13 +185,9 @@ impl Counters for RedisCounters {
             .try_for_each(|customer| validate_customer(customer))?;
         let mut all = Vec::with_capacity(customers.len());
         for some in customers.chunks(CUSTOMERS_AT_ONCE) {
-            let mut pipeline = Pipeline::with_capacity(some.len());
-            pipeline.ignore_errors();
-            for customer in some {
-                pipeline.hgetall(credits_key(customer));
-            }
-            let read = async |mut connection| pipeline.query_async(&mut connection).await;
-            let answers: Vec<RedisResult<BTreeMap<String, String>>> = self.0.link.ask(read).await?;
+            let keys: Vec<_> = some.iter().map(|customer| credits_key(customer)).collect();
+            let read = async |connection| hashes(connection, &keys).await;
+            let answers = self.0.link.ask(read).await?;
             all.extend(answers.into_iter().map(credits_read));
         }
         Ok(all)
@@ -229,6 +228,35 @@ fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [
     };
     let now = now.try_into().ok()?;
     Some((Reply { outcome, now }, credits_used))
+}
+
+type Hash = BTreeMap<String, String>;
+
+/// The hashes at `keys`: asked for in one go, or in a cluster each at its node, all at once.
+async fn hashes(
+    mut connection: Connection,
+    keys: &[String],
+) -> RedisResult<Vec<RedisResult<Hash>>> {
+    if let Connection::Cluster(_) = connection {
+        let read = |key| {
+            let mut connection = connection.clone();
+            async move { Cmd::hgetall(key).query_async::<Hash>(&mut connection).await }
+        };
+        // A node that is away is everyone's failure, as it is with one server.
+        let mut answers = join_all(keys.iter().map(read)).await;
+        let is_lost =
+            |answer: &RedisResult<Hash>| answer.as_ref().is_err_and(RedisError::is_io_error);
+        return match answers.iter().position(is_lost) {
+            Some(lost) => answers.swap_remove(lost).map(|_| Vec::new()),
+            None => Ok(answers),
+        };
+    }
+    let mut pipeline = Pipeline::with_capacity(keys.len());
+    pipeline.ignore_errors();
+    for key in keys {
+        pipeline.hgetall(key);
+    }
+    pipeline.query_async(&mut connection).await
 }
 
 /// The counts of a hash that can be read.

@@ -1,6 +1,11 @@
 //! Redis 7: `redis-server` on `PATH`, else Debian's program. It keeps nothing on disk, so a restart is a loss
 //! of all counters, which is what tests want to see survived.
 
+mod cluster;
+mod sentinels;
+mod tls;
+
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,6 +14,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+pub use cluster::RedisCluster;
+pub use sentinels::SentinelRedis;
+pub use tls::Certificate;
 
 use crate::clock::MovedClock;
 use crate::error::{Error, Result};
@@ -165,6 +174,36 @@ impl Redis {
             .next()
             .unwrap_or_default()
             .to_owned())
+    }
+
+    /// Sends one inline command and gives the whole of the answer, without the heads of strings: for what is long
+    /// (`INFO`, `CLUSTER INFO`).
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn answer(&self, line: &str) -> Result<String> {
+        Self::answer_at(loopback(self.port), line).await
+    }
+
+    /// As [`Redis::answer`], of whoever listens at `address`.
+    pub(crate) async fn answer_at(address: SocketAddr, line: &str) -> Result<String> {
+        let exchange = async {
+            let mut connection = tokio::net::TcpStream::connect(address).await?;
+            connection
+                .write_all(format!("{line}\r\n").as_bytes())
+                .await?;
+            // It answers what it was asked before it sees that no more will come.
+            connection.shutdown().await?;
+            let mut said = Vec::new();
+            connection.read_to_end(&mut said).await?;
+            Ok(said)
+        };
+        let said = exchange
+            .await
+            .map_err(Error::io(format!("send {line} to {address}")))?;
+        let said = String::from_utf8_lossy(&said);
+        let lines = said.lines().filter(|line| !line.starts_with('$'));
+        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 
     fn command(&self) -> Command {

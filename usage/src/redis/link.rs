@@ -7,27 +7,24 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Script, cmd};
+use redis::{RedisError, RedisResult, Script, Value, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::EvictingRedis;
+use super::place::{Connection, Place};
 use crate::breaker::Breaker;
 use crate::{CountersError, Unavailable};
 
 /// How long a connection may take to be made, authentication and script included. No request waits for it.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Requests that may wait to be written before callers wait for room; the deadline holds for them too.
-const WRITE_QUEUE: usize = 1024;
-
 /// Written by each probe, for a second: a replica, or a Redis without memory, answers but counts nothing.
 const PROBE_KEY: &str = "glyph:probe";
 
 pub(super) struct Link {
-    client: Client,
+    place: Place,
     source: &'static str,
     script: Script,
     deadline: Duration,
@@ -41,7 +38,7 @@ pub(super) struct Link {
 struct State {
     breaker: Breaker,
     /// There is one exactly while the breaker is closed.
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
     /// Counts the connections, so that what is learned of an old one is not held against a new one.
     generation: u64,
 }
@@ -54,10 +51,10 @@ enum Report {
 }
 
 impl Link {
-    pub(super) fn new(client: Client, source: &'static str, deadline: Duration) -> Self {
+    pub(super) fn new(place: Place, source: &'static str, deadline: Duration) -> Self {
         let breaker = Breaker::open(Instant::now().into_std());
         Self {
-            client,
+            place,
             source,
             script: Script::new(source),
             deadline,
@@ -87,7 +84,7 @@ impl Link {
     /// Asks over the present connection, and waits for the answer until the deadline.
     pub(super) async fn ask<T>(
         &self,
-        question: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
+        question: impl AsyncFnOnce(Connection) -> RedisResult<T>,
     ) -> Result<T, CountersError> {
         let (connection, generation) = {
             let state = self.state();
@@ -173,7 +170,7 @@ impl Link {
         }
     }
 
-    fn install(&self, connection: MultiplexedConnection) {
+    fn install(&self, connection: Connection) {
         let mut state = self.state();
         state.connection = Some(connection);
         state.generation += 1;
@@ -181,16 +178,9 @@ impl Link {
     }
 
     /// A new connection that has the script and takes a write within the deadline, and what Redis says of its memory.
-    async fn connect(&self) -> RedisResult<(MultiplexedConnection, String)> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(WRITE_QUEUE);
+    async fn connect(&self) -> RedisResult<(Connection, String)> {
         let setup = async {
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await?;
+            let mut connection = self.place.connect().await?;
             cmd("SCRIPT")
                 .arg("LOAD")
                 .arg(self.source)
@@ -198,8 +188,9 @@ impl Link {
                 .await?;
             let memory = cmd("INFO")
                 .arg("memory")
-                .query_async::<String>(&mut connection)
-                .await;
+                .query_async::<Value>(&mut connection)
+                .await
+                .map(|said| texts(&said));
             let memory = memory.or_else(|error| {
                 tracing::warn!(%error, "failed to read Redis' maxmemory-policy: make sure that it is noeviction");
                 if error.is_io_error() { Err(error) } else { Ok(String::new()) }
@@ -236,11 +227,23 @@ impl Report {
 /// The policy in `INFO memory`, unless it keeps all counters. All counters have a TTL, so `volatile-*` evicts them as
 /// `allkeys-*` does. `INFO`, because managed Redis forbids `CONFIG`.
 fn evicting(memory: &str) -> Option<EvictingRedis> {
-    let policy = memory
+    let mut policies = memory
         .lines()
-        .find_map(|line| line.strip_prefix("maxmemory_policy:"))?
-        .trim();
-    (policy != "noeviction").then(|| EvictingRedis {
-        policy: policy.to_owned(),
+        .filter_map(|line| line.strip_prefix("maxmemory_policy:"))
+        .map(str::trim);
+    let evicting = policies.find(|policy| *policy != "noeviction")?;
+    Some(EvictingRedis {
+        policy: evicting.to_owned(),
     })
+}
+
+/// All that was said: by one server, or by each node of a cluster.
+fn texts(said: &Value) -> String {
+    match said {
+        Value::Map(nodes) => nodes.iter().map(|(_, said)| texts(said) + "\n").collect(),
+        Value::Array(all) => all.iter().map(|said| texts(said) + "\n").collect(),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => text.clone(),
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    }
 }

@@ -69,11 +69,32 @@ fn a_request_without_grants_sends_no_word_of_credits() {
 fn a_url_that_cannot_be_used_is_refused_without_being_shown() {
     for url in [
         "redis://:hunter2@",
-        "rediss://:hunter2@localhost",
+        "redis+sentinel://:hunter2@localhost:26379",
+        "redis+sentinel://:hunter2@a,,b/master",
+        "redis+sentinel://:hunter2@a/master?password=hunter2",
+        "redis+cluster://:hunter2@a:x,b",
+        "redis+cluster://:hunter2@a,b/1",
         "http://:hunter2@localhost",
         "hunter2",
     ] {
-        let refused = RedisCounters::new(url, DEFAULT_DEADLINE).err().unwrap();
+        let refused = RedisCounters::new(url, None, DEFAULT_DEADLINE)
+            .err()
+            .unwrap();
         assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn each_form_of_a_url_is_taken() {
+    for url in [
+        "redis://localhost",
+        "rediss://me:word@redis.example:6380/2",
+        "redis+sentinel://:word@a,b:26380/main/2?sentinel_password=other",
+        "rediss+sentinel://a/main",
+        "redis+cluster://me:word@a,b:7000,[::1]:7001",
+        "rediss+cluster://a/0",
+    ] {
+        let taken = RedisCounters::new(url, None, DEFAULT_DEADLINE);
+        assert!(taken.is_ok(), "{url}");
     }
 }

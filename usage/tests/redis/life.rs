@@ -130,7 +130,7 @@ async fn a_redis_that_evicts_counters_is_refused_at_the_start_with_what_to_chang
         let redis = Redis::start_with(&["--maxmemory-policy", policy])
             .await
             .unwrap();
-        let counters = RedisCounters::new(&redis.url(), RELAXED).unwrap();
+        let counters = RedisCounters::new(&redis.url(), None, RELAXED).unwrap();
         let connecting = counters.keep_connected(CancellationToken::new());
         let ended = tokio::time::timeout(RELAXED, connecting).await.unwrap();
         let refused = ended.unwrap_err().to_string();
@@ -150,7 +150,7 @@ async fn a_redis_that_evicts_counters_is_refused_at_the_start_with_what_to_chang
 async fn redis_may_be_away_at_the_start_and_is_found_when_it_comes() {
     let redis = Redis::start().await.unwrap();
     redis.stop();
-    let counters = RedisCounters::new(&redis.url(), RELAXED).unwrap();
+    let counters = RedisCounters::new(&redis.url(), None, RELAXED).unwrap();
     let keeper = counters.clone();
     let keeper = tokio::spawn(async move { keeper.keep_connected(CancellationToken::new()).await });
     let answer = counters.spend(&PLAIN).await.unwrap_err();

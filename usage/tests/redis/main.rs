@@ -11,6 +11,7 @@ mod credits;
 mod exact;
 mod keys;
 mod life;
+mod places;
 mod support;
 
 use std::sync::Arc;

@@ -52,7 +52,16 @@ pub async fn front_of(redis: Redis, deadline: Duration) -> Front {
 
 /// Further counters on the same Redis, as another sidecar has them. They stay connected while the guard lives.
 pub async fn connect(redis: &Redis, deadline: Duration) -> (RedisCounters, DropGuard) {
-    let counters = RedisCounters::new(&redis.url(), deadline).unwrap();
+    connect_to(&redis.url(), None, deadline).await
+}
+
+/// Counters connected to whatever is at `url`.
+pub async fn connect_to(
+    url: &str,
+    authority: Option<&str>,
+    deadline: Duration,
+) -> (RedisCounters, DropGuard) {
+    let counters = RedisCounters::new(url, authority, deadline).unwrap();
     let stop = CancellationToken::new();
     let keeper = counters.clone();
     let guard = stop.clone().drop_guard();
