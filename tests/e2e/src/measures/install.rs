@@ -10,11 +10,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use glyph_harness::{CommandOutput, Tools, workspace_root};
+use glyph_harness::net::Answer;
+use glyph_harness::{CommandOutput, Tools, poll_until, workspace_root};
 use serde_json::json;
 
 use self::page::{Deed, deeds};
-use crate::caller::{Caller, code, said};
+use crate::caller::{Caller, said};
 use crate::cluster::{Cluster, SOON, VERSIONS};
 use crate::report::{Report, Table};
 use crate::story::Story;
@@ -121,14 +122,19 @@ async fn check(cluster: &Cluster, heading: &str, output: &CommandOutput) -> Resu
     Ok(())
 }
 
-/// The key of the page opens the API, through the Service of Envoy.
-async fn works(cluster: &Cluster) -> Result<()> {
+/// What the key of the page gets, through the Service of Envoy.
+async fn ask(cluster: &Cluster) -> Result<Answer> {
     let key = cluster.key(NAMESPACE, "ada-laptop").await?;
     let address = cluster
         .get(NAMESPACE, "service/envoy", "{.spec.clusterIP}")
         .await?;
     let asking = async move { Caller::new(&format!("http://{address}")).ask(&key).await };
-    let answer = cluster.node.network().run(asking).await??;
+    cluster.node.network().run(asking).await?
+}
+
+/// The key of the page opens the API.
+async fn works(cluster: &Cluster) -> Result<()> {
+    let answer = ask(cluster).await?;
     ensure!(
         answer.status == 200,
         "the key does not work: {}",
@@ -145,16 +151,10 @@ async fn still_there(cluster: &Cluster) -> Result<()> {
             .with_context(|| format!("{what} is gone"))?;
         ensure!(deleted.is_empty(), "{what} is being deleted");
     }
-    let key = cluster.key(NAMESPACE, "ada-laptop").await?;
-    let address = cluster
-        .get(NAMESPACE, "service/envoy", "{.spec.clusterIP}")
-        .await?;
-    let asking = async move { Caller::new(&format!("http://{address}")).ask(&key).await };
-    let answer = cluster.node.network().run(asking).await??;
+    let answer = ask(cluster).await?;
     ensure!(
         answer.status == 503,
-        "without a sidecar, Envoy answers {} {}",
-        code(&answer),
+        "without a sidecar, Envoy answers {}",
         said(&answer)
     );
     Ok(())
@@ -184,7 +184,7 @@ async fn install_again(cluster: &Cluster, webhook: &str) -> Result<()> {
     cluster.helm(&args).await?;
     let what = "the key to work again";
     let working = async || works(cluster).await.ok();
-    Ok(glyph_harness::poll_until(what, SOON, working).await?)
+    Ok(poll_until(what, SOON, working).await?)
 }
 
 /// A person's shell on the node: the commands of the page mean what they mean there. `helm install` and `helm upgrade` get

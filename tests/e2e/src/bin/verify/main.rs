@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -43,6 +43,11 @@ const STEPS: [Step; 15] = [
             "-D",
             "warnings",
         ],
+        counts_tests: false,
+    },
+    Step {
+        name: "images",
+        args: &["image"],
         counts_tests: false,
     },
     Step {
