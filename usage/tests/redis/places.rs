@@ -171,7 +171,7 @@ async fn after_a_failover_by_sentinels_the_count_goes_on_from_the_highest_seen()
 }
 
 #[tokio::test]
-async fn after_a_replicas_promotion_in_a_cluster_the_count_goes_on_and_is_exact() {
+async fn after_a_replicas_promotion_in_a_cluster_nobody_gets_back_what_was_used() {
     let Elsewhere {
         redis,
         counters,
