@@ -28,7 +28,7 @@ impl ReloadingRedis {
     /// # Errors
     /// When `REDIS_URL` is missing or is none. The error does not show it.
     pub fn new(credentials: Credentials, deadline: Duration) -> anyhow::Result<Self> {
-        let first = counters(&credentials, deadline)?;
+        let first = counters(&place(&credentials)?, deadline)?;
         Ok(Self {
             credentials,
             deadline,
@@ -42,12 +42,6 @@ impl ReloadingRedis {
         self.current.load().is_available()
     }
 
-    /// What says where Redis is: the URL, and who vouches for it.
-    fn place(&self) -> Result<(Secret, Option<Secret>), MissingCredential> {
-        let authority = self.credentials.get(REDIS_CA).ok();
-        Ok((self.credentials.get(REDIS_URL)?, authority))
-    }
-
     /// Waits until it was tried to connect for the first time, however that ended.
     pub async fn tried(&self) {
         self.current.load_full().tried().await;
@@ -59,16 +53,16 @@ impl ReloadingRedis {
     /// When Redis may throw counters away (`maxmemory-policy`): nothing should be sold by it.
     pub async fn keep_connected(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut changed = self.credentials.changed();
-        let mut place = self.place()?;
+        let mut place = self::place(&self.credentials)?;
         loop {
             let current = self.current.load_full();
             tokio::select! {
                 ended = current.keep_connected(stop.clone()) => return ended.context("this Redis must not be used"),
                 moved = changed.changed() => moved.context("failed to follow the credentials")?,
             }
-            match self.place() {
+            match self::place(&self.credentials) {
                 Ok(now) if now == place => {}
-                Ok(now) => match counters(&self.credentials, self.deadline) {
+                Ok(now) => match counters(&now, self.deadline) {
                     Ok(next) => {
                         place = now;
                         self.current.store(Arc::new(next));
@@ -82,9 +76,15 @@ impl ReloadingRedis {
     }
 }
 
-fn counters(credentials: &Credentials, deadline: Duration) -> anyhow::Result<RedisCounters> {
-    let url = credentials.get(REDIS_URL)?;
+/// What says where Redis is: the URL, and who vouches for it.
+type Place = (Secret, Option<Secret>);
+
+fn place(credentials: &Credentials) -> Result<Place, MissingCredential> {
     let authority = credentials.get(REDIS_CA).ok();
+    Ok((credentials.get(REDIS_URL)?, authority))
+}
+
+fn counters((url, authority): &Place, deadline: Duration) -> anyhow::Result<RedisCounters> {
     let authority = authority.as_ref().map(Secret::expose);
     RedisCounters::new(url.expose(), authority, deadline)
         .context("the credential REDIS_URL cannot be used")
