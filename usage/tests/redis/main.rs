@@ -7,6 +7,7 @@
 )]
 
 mod clock;
+mod cluster;
 mod credits;
 mod exact;
 mod keys;
