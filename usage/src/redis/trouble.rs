@@ -102,14 +102,32 @@ mod tests {
     #[test]
     fn an_error_about_one_customers_data_is_an_answer_and_one_about_the_server_is_none() {
         for (answer, is_one) in [
-            ("WRONGTYPE Operation against a key holding the wrong kind of value", true),
+            (
+                "WRONGTYPE Operation against a key holding the wrong kind of value",
+                true,
+            ),
             ("ERR value is not an integer or out of range", true),
             ("MOVED 1 127.0.0.1:7000", true),
-            ("TRYAGAIN Multiple keys request during rehashing of slot", true),
-            ("ERR ACL failure in script: User glyph has no permissions to run the 'hset' command", false),
-            ("NOPERM User glyph has no permissions to run the 'evalsha' command", false),
-            ("OOM command not allowed when used memory > 'maxmemory'.", false),
-            ("READONLY You can't write against a read only replica.", false),
+            (
+                "TRYAGAIN Multiple keys request during rehashing of slot",
+                true,
+            ),
+            (
+                "ERR ACL failure in script: User glyph has no permissions to run the 'hset' command",
+                false,
+            ),
+            (
+                "NOPERM User glyph has no permissions to run the 'evalsha' command",
+                false,
+            ),
+            (
+                "OOM command not allowed when used memory > 'maxmemory'.",
+                false,
+            ),
+            (
+                "READONLY You can't write against a read only replica.",
+                false,
+            ),
             ("CLUSTERDOWN The cluster is down", false),
             ("LOADING Redis is loading the dataset in memory", false),
         ] {
@@ -120,18 +138,36 @@ mod tests {
     #[test]
     fn what_can_be_done_is_said_and_nothing_where_waiting_is_all() {
         for (answer, words) in [
-            ("WRONGPASS invalid username-password pair or user is disabled.", "REDIS_URL"),
+            (
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                "REDIS_URL",
+            ),
             ("NOAUTH Authentication required.", "REDIS_URL"),
-            ("NOPERM User glyph has no permissions to run the 'eval' command", "docs/redis.md"),
-            ("ERR ACL failure in script: User glyph has no permissions", "docs/redis.md"),
+            (
+                "NOPERM User glyph has no permissions to run the 'eval' command",
+                "docs/redis.md",
+            ),
+            (
+                "ERR ACL failure in script: User glyph has no permissions",
+                "docs/redis.md",
+            ),
             ("MOVED 1 127.0.0.1:7000", "redis+cluster://"),
-            ("ERR This instance has cluster support disabled", "redis:// in place of"),
-            ("READONLY You can't write against a read only replica.", "master"),
+            (
+                "ERR This instance has cluster support disabled",
+                "redis:// in place of",
+            ),
+            (
+                "READONLY You can't write against a read only replica.",
+                "master",
+            ),
         ] {
             let advice = advice(&error(answer));
             assert!(advice.contains(words), "{answer}: {advice}");
         }
-        assert_eq!(advice(&error("LOADING Redis is loading the dataset in memory")), "");
+        assert_eq!(
+            advice(&error("LOADING Redis is loading the dataset in memory")),
+            ""
+        );
         let unknown = std::io::Error::other("invalid peer certificate: UnknownIssuer");
         assert!(advice(&unknown.into()).contains("REDIS_CA"));
     }

@@ -224,9 +224,11 @@ const NO_HOST: InvalidUrl = InvalidUrl("it names no host");
 
 fn number(database: &str) -> Result<i64, InvalidUrl> {
     let database = database.parse::<u16>();
-    database
-        .map(i64::from)
-        .map_err(|_| InvalidUrl("its database is no number"))
+    database.map(i64::from).map_err(|_| {
+        InvalidUrl(
+            "its database is no number; in user and password / ? # @ and % are written %2F %3F %23 %40 and %25",
+        )
+    })
 }
 
 impl Node {
