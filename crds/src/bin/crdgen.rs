@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 use glyph_crds::{
-    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier,
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphApi, GlyphCustomer, Subscription, Tier,
 };
 use kube::CustomResourceExt as _;
 use serde_json::Value;
@@ -107,6 +107,7 @@ fn files() -> Result<BTreeMap<String, String>, Error> {
         CreditPack::crd(),
         CreditPurchase::crd(),
         CreditGrant::crd(),
+        GlyphApi::crd(),
     ];
     let file = |kind| {
         let mut kind = serde_json::to_value(kind).map_err(|error| Error::Yaml(error.into()))?;
