@@ -13,7 +13,9 @@ use glyph_authz_core::decide::Basis;
 use glyph_authz_core::index::{Change, Kind, ObjectName, Scope, Updated};
 use glyph_authz_core::outage::{Outage, WhenAway};
 use glyph_authz_core::wire::{Answer, read_check};
-use glyph_authz_core::{Admission, Counted, Denial, Index, Policy, Verdict, authorize};
+use glyph_authz_core::{
+    Admission, Authorized, Counted, Denial, Identity, Index, Policy, Verdict, authorize,
+};
 use glyph_crds::api_key_format::Peppers;
 use glyph_runtime::clock::Clock;
 use glyph_usage::{Counters, CountersError};
@@ -93,7 +95,10 @@ impl<C: Counters, K: Clock> Gate<C, K> {
 
     async fn verdict(&self, message: &[u8]) -> Verdict {
         let now = self.clock.now();
-        let admission = self.admit(message, now)?;
+        let admission = match self.admit(message, now)? {
+            Authorized::Open(permit) => return Ok(permit),
+            Authorized::Metered(admission) => admission,
+        };
         let counted = match self.counters.spend(&admission.spend()).await {
             Ok(outcome) => Counted::Judged(outcome),
             Err(error) => self.without_counters(&error, &admission, now),
@@ -101,7 +106,7 @@ impl<C: Counters, K: Clock> Gate<C, K> {
         admission.settle(counted)
     }
 
-    fn admit(&self, message: &[u8], now: Timestamp) -> Result<Admission, Denial> {
+    fn admit(&self, message: &[u8], now: Timestamp) -> Result<Authorized, Denial> {
         let request = read_check(message)
             .map_err(|error| Denial::unavailable(format!("failed to read a check: {error}")))?;
         let index = self
@@ -144,10 +149,14 @@ impl<C: Counters, K: Clock> Gate<C, K> {
     fn log(&self, verdict: &Verdict) {
         match verdict {
             Ok(permit) => {
-                tracing::debug!(customer = %permit.customer(), key = permit.key_id(), "admitted");
+                let known = permit.identity();
+                let customer = known.map(|known| known.customer().as_str());
+                let key = known.map(Identity::key_id);
+                tracing::debug!(customer, key, endpoint = permit.endpoint(), "admitted");
             }
             Err(denial) => {
-                tracing::debug!(code = denial.code().as_str(), "refused");
+                let (code, endpoint) = (denial.code().as_str(), denial.endpoint());
+                tracing::debug!(code, endpoint, "refused");
                 if let Some(cause) = denial.cause() {
                     self.say(self.clock.now(), &cause, None);
                 }

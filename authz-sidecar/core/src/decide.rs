@@ -1,19 +1,23 @@
 //! The decision, in two pure steps around the counters: [`authorize`] says who asks and what it would cost, and
 //! [`Admission::settle`] turns what the counters said into a verdict.
 
+mod asked;
+
 use std::sync::Arc;
 
 use glyph_crds::api_key_format::{Peppers, marker};
 use glyph_crds::period::calendar_month;
-use glyph_crds::{Environment, OverQuota};
-use glyph_usage::{Decision, Grant, MAX_COUNT, Outcome, Period, Rate, Spend};
+use glyph_crds::{Endpoint, Environment, OverQuota};
+use glyph_usage::{Decision, Grant, Outcome, Period, Rate, Spend};
 use jiff::Timestamp;
+
+use asked::Asked;
 
 use crate::credential::{self, Credential, Unusable};
 use crate::index::{CustomerEntry, InForce, Index, KeyEntry, ObjectName, TierEntry};
 use crate::limits::{Limits, Window};
 use crate::request::RequestView;
-use crate::verdict::{Code, Denial, Permit, Verdict};
+use crate::verdict::{Code, Denial, Identity, Permit, Verdict};
 
 /// What the platform engineer has set.
 #[derive(Clone, Debug)]
@@ -41,7 +45,9 @@ pub struct Basis<'a> {
 
 /// A request that may pass if the counters have room for it.
 pub struct Admission {
-    permit: Permit,
+    identity: Identity,
+    endpoint: Option<Arc<Endpoint>>,
+    inbound_headers: Vec<String>,
     customer_uid: Arc<str>,
     cost: u64,
     period: Period,
@@ -71,22 +77,50 @@ struct Service<'a> {
     period: Period,
 }
 
+/// A request that passes the first step.
+pub enum Authorized {
+    /// No credential is needed and none was read: it passes, uncounted.
+    Open(Permit),
+    /// It passes if the counters have room for it.
+    Metered(Box<Admission>),
+}
+
 /// Who asks, whether they may, and what the request takes.
 ///
 /// # Errors
 /// The [`Denial`], when the counters need not be asked.
-pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admission, Denial> {
+pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Authorized, Denial> {
     if !basis.index.is_synced() {
         return Err(Denial::unavailable("the index has not synced yet"));
     }
+    let asked = asked::of(request, basis.index)?;
+    if asked.is_open(request) {
+        return Ok(Authorized::Open(Permit {
+            identity: None,
+            endpoint: asked.endpoint.cloned(),
+            inbound_headers: inbound_headers(request),
+            limits: Limits::default(),
+            credits_taken: 0,
+        }));
+    }
+    admit(request, &asked, basis)
+        .map(|admission| Authorized::Metered(Box::new(admission)))
+        .map_err(|denial| denial.at(asked.endpoint))
+}
+
+fn admit(
+    request: &RequestView<'_>,
+    asked: &Asked<'_>,
+    basis: Basis<'_>,
+) -> Result<Admission, Denial> {
     let key = key_of(request, basis)?;
     let customer = customer_of(key, basis.index)?;
     if !key.allows(request.client) {
         let detail = "This API key may not be used from this address; its owner can change the allowed addresses.";
         return Err(Denial::new(Code::AddressDenied, detail));
     }
+    asked.permits(key)?;
     let service = service_of(&key.customer, basis)?;
-    let cost = cost_of(request)?;
     let subscription = basis.index.subscription_of(&key.customer);
     let checkout = subscription.and_then(|subscription| subscription.checkout_url.clone());
     let grants = match (service.tier.over_quota, service.tier.quota) {
@@ -95,7 +129,7 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admissio
     };
     Ok(Admission {
         customer_uid: customer.uid.clone(),
-        cost,
+        cost: asked.cost,
         period: service.period,
         quota: service.tier.quota,
         over_quota: service.tier.over_quota,
@@ -103,16 +137,19 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admissio
         rate: key.rate.or(service.tier.rate),
         upgrade_at: checkout.or_else(|| basis.policy.billing_url.clone()),
         now: basis.now,
-        permit: Permit {
+        identity: Identity {
             customer: key.customer.clone(),
             subject: customer.subject.clone(),
             tier: service.name,
             key_id: key.id.clone(),
-            inbound_headers: request.ours.iter().map(ToString::to_string).collect(),
-            limits: Limits::default(),
-            credits_taken: 0,
         },
+        endpoint: asked.endpoint.cloned(),
+        inbound_headers: inbound_headers(request),
     })
+}
+
+fn inbound_headers(request: &RequestView<'_>) -> Vec<String> {
+    request.ours.iter().map(ToString::to_string).collect()
 }
 
 /// The key that the request's credential is, if it is good now.
@@ -245,24 +282,11 @@ fn unpaid(tier: &ObjectName, pay_at: Option<Arc<str>>) -> Denial {
         .on_tier(tier)
 }
 
-/// What the request takes of the quota: what the gateway's route says, or 1.
-fn cost_of(request: &RequestView<'_>) -> Result<u64, Denial> {
-    let Some(text) = request.cost else {
-        return Ok(1);
-    };
-    let cost = std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok());
-    cost.filter(|cost| *cost <= MAX_COUNT).ok_or_else(|| {
-        Denial::unavailable("a route's glyph.cost is not a number from 0 to 2^53 - 1")
-    })
-}
-
 impl Admission {
     /// Whose request it is.
     #[must_use]
     pub fn customer(&self) -> &ObjectName {
-        &self.permit.customer
+        &self.identity.customer
     }
 
     /// What the request takes of the quota.
@@ -276,7 +300,7 @@ impl Admission {
     pub fn spend(&self) -> Spend<'_> {
         Spend {
             customer: &self.customer_uid,
-            key_id: &self.permit.key_id,
+            key_id: &self.identity.key_id,
             cost: self.cost,
             period: self.period,
             limit: match self.over_quota {
@@ -296,19 +320,16 @@ impl Admission {
     pub fn settle(self, counted: Counted) -> Verdict {
         let outcome = match counted {
             Counted::Judged(outcome) => outcome,
-            Counted::AwayAdmitted => return Ok(self.permit),
+            Counted::AwayAdmitted => return Ok(self.permit(Limits::default(), 0)),
             Counted::AwayRefused => {
-                return Err(Denial::unavailable("the counters are away").on_tier(&self.permit.tier));
+                return Err(self.told(Denial::unavailable("the counters are away")));
             }
         };
         let limits = self.limits(&outcome);
         let denial = match outcome.decision {
             Decision::Admitted => {
-                return Ok(Permit {
-                    limits,
-                    credits_taken: outcome.credits.map_or(0, |credits| credits.taken),
-                    ..self.permit
-                });
+                let taken = outcome.credits.map_or(0, |credits| credits.taken);
+                return Ok(self.permit(limits, taken));
             }
             Decision::RateLimited { retry_after } => {
                 let detail = "This API key is used too fast; wait as long as Retry-After says.";
@@ -317,7 +338,24 @@ impl Admission {
             }
             Decision::QuotaExceeded => self.over_quota(&limits),
         };
-        Err(denial.limits(limits).on_tier(&self.permit.tier))
+        Err(self.told(denial.limits(limits)))
+    }
+
+    fn permit(self, limits: Limits, credits_taken: u64) -> Permit {
+        Permit {
+            identity: Some(self.identity),
+            endpoint: self.endpoint,
+            inbound_headers: self.inbound_headers,
+            limits,
+            credits_taken,
+        }
+    }
+
+    /// A denial that knows whose request, and what it was for.
+    fn told(&self, denial: Denial) -> Denial {
+        denial
+            .on_tier(&self.identity.tier)
+            .at(self.endpoint.as_ref())
     }
 
     fn over_quota(&self, limits: &Limits) -> Denial {

@@ -16,7 +16,7 @@ pub mod request;
 pub mod verdict;
 pub mod wire;
 
-pub use decide::{Admission, Counted, Policy, authorize};
+pub use decide::{Admission, Authorized, Counted, Policy, authorize};
 pub use index::Index;
 pub use request::RequestView;
-pub use verdict::{Code, Denial, Permit, Verdict};
+pub use verdict::{Code, Denial, Identity, Permit, Verdict};

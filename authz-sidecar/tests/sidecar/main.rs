@@ -11,6 +11,7 @@
 
 mod credits;
 mod decisions;
+mod endpoints;
 mod hygiene;
 mod outages;
 mod rpc;

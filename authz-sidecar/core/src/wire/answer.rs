@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::protobuf::Writer;
 use crate::request::{CREDENTIAL_HEADERS, CUSTOMER, KEY_ID, SUBJECT, TIER};
-use crate::verdict::{Denial, Permit, Verdict};
+use crate::verdict::{Denial, Identity, Permit, Verdict};
 
 /// `HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD`. Always written: what an absent one means differs between versions.
 const OVERWRITE: u64 = 2;
@@ -39,11 +39,12 @@ impl Answer {
 
 /// `status {code: OK}` and `OkHttpResponse`.
 fn ok(response: &mut Writer, permit: &Permit) {
+    let identity = permit.identity();
     let identity = [
-        (CUSTOMER, Some(permit.customer().as_str())),
-        (SUBJECT, permit.subject()),
-        (TIER, Some(permit.tier().name())),
-        (KEY_ID, Some(permit.key_id())),
+        (CUSTOMER, identity.map(|known| known.customer().as_str())),
+        (SUBJECT, identity.and_then(Identity::subject)),
+        (TIER, identity.map(|known| known.tier().name())),
+        (KEY_ID, identity.map(Identity::key_id)),
     ];
     response.message(1, |_| {});
     response.message(3, |ok| {
