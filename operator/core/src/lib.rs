@@ -9,6 +9,7 @@ pub mod billing;
 pub mod condition;
 pub mod customer;
 pub mod event;
+pub mod glyph_api;
 pub mod grant;
 pub mod intent;
 pub mod meta;
