@@ -1,6 +1,7 @@
 //! The decision, in two pure steps around the counters: [`authorize`] says who asks and what it would cost, and
 //! [`Admission::settle`] turns what the counters said into a verdict.
 
+mod admission;
 mod asked;
 
 use std::sync::Arc;
@@ -8,16 +9,16 @@ use std::sync::Arc;
 use glyph_crds::api_key_format::{Peppers, marker};
 use glyph_crds::period::calendar_month;
 use glyph_crds::{Endpoint, Environment, OverQuota};
-use glyph_usage::{Decision, Grant, Outcome, Period, Rate, Spend};
+use glyph_usage::{Grant, Outcome, Period, Rate};
 use jiff::Timestamp;
 
 use asked::Asked;
 
 use crate::credential::{self, Credential, Unusable};
 use crate::index::{CustomerEntry, InForce, Index, KeyEntry, ObjectName, TierEntry};
-use crate::limits::{Limits, Window};
+use crate::limits::Limits;
 use crate::request::RequestView;
-use crate::verdict::{Code, Denial, Identity, Permit, Verdict};
+use crate::verdict::{Code, Denial, Identity, Permit};
 
 /// What the platform engineer has set.
 #[derive(Clone, Debug)]
@@ -280,140 +281,6 @@ fn unpaid(tier: &ObjectName, pay_at: Option<Arc<str>>) -> Denial {
     Denial::new(Code::PaymentRequired, detail)
         .link("pay_at", pay_at)
         .on_tier(tier)
-}
-
-impl Admission {
-    /// Whose request it is.
-    #[must_use]
-    pub fn customer(&self) -> &ObjectName {
-        &self.identity.customer
-    }
-
-    /// What the request takes of the quota.
-    #[must_use]
-    pub fn cost(&self) -> u64 {
-        self.cost
-    }
-
-    /// What to ask the counters.
-    #[must_use]
-    pub fn spend(&self) -> Spend<'_> {
-        Spend {
-            customer: &self.customer_uid,
-            key_id: &self.identity.key_id,
-            cost: self.cost,
-            period: self.period,
-            limit: match self.over_quota {
-                OverQuota::Meter => None,
-                OverQuota::Deny | OverQuota::Credits => self.quota,
-            },
-            floor: 0,
-            rate: self.rate,
-            grants: &self.grants,
-        }
-    }
-
-    /// The verdict.
-    ///
-    /// # Errors
-    /// The [`Denial`], when the counters or the policy say no.
-    pub fn settle(self, counted: Counted) -> Verdict {
-        let outcome = match counted {
-            Counted::Judged(outcome) => outcome,
-            Counted::AwayAdmitted => return Ok(self.permit(Limits::default(), 0)),
-            Counted::AwayRefused => {
-                return Err(self.told(Denial::unavailable("the counters are away")));
-            }
-        };
-        let limits = self.limits(&outcome);
-        let denial = match outcome.decision {
-            Decision::Admitted => {
-                let taken = outcome.credits.map_or(0, |credits| credits.taken);
-                return Ok(self.permit(limits, taken));
-            }
-            Decision::RateLimited { retry_after } => {
-                let detail = "This API key is used too fast; wait as long as Retry-After says.";
-                Denial::new(Code::RateLimited, detail)
-                    .retry_after(retry_after.as_millis().div_ceil(1000) as u64)
-            }
-            Decision::QuotaExceeded => self.over_quota(&limits),
-        };
-        Err(self.told(denial.limits(limits)))
-    }
-
-    fn permit(self, limits: Limits, credits_taken: u64) -> Permit {
-        Permit {
-            identity: Some(self.identity),
-            endpoint: self.endpoint,
-            inbound_headers: self.inbound_headers,
-            limits,
-            credits_taken,
-        }
-    }
-
-    /// A denial that knows whose request, and what it was for.
-    fn told(&self, denial: Denial) -> Denial {
-        denial
-            .on_tier(&self.identity.tier)
-            .at(self.endpoint.as_ref())
-    }
-
-    fn over_quota(&self, limits: &Limits) -> Denial {
-        let month = limits.month.unwrap_or(Window {
-            quota: 0,
-            window: 0,
-            remaining: 0,
-            reset: 0,
-        });
-        let said = match (month.remaining, limits.credits) {
-            (0, None) => format!("All {} calls of this month are used", month.quota),
-            (0, Some(0)) => format!(
-                "All {} calls of this month and all credits are used",
-                month.quota
-            ),
-            (left, None) => format!(
-                "This request takes {} calls and {left} are left of this month",
-                self.cost
-            ),
-            (left, Some(credits)) => format!(
-                "This request takes {} calls; {left} of this month and {credits} credits are left",
-                self.cost
-            ),
-        };
-        let end = Timestamp::from_second(self.period.end).unwrap_or(Timestamp::MAX);
-        let at_once = match self.over_quota {
-            OverQuota::Credits => "by buying credits or upgrading",
-            OverQuota::Deny | OverQuota::Meter => "by upgrading",
-        };
-        let detail = match &self.upgrade_at {
-            Some(url) => format!("{said}; more come at {end}, or at once {at_once} at {url}."),
-            None => format!("{said}; more come at {end}."),
-        };
-        let denial = Denial::new(Code::QuotaExceeded, detail).retry_after(month.reset);
-        denial.link("upgrade_at", self.upgrade_at.clone())
-    }
-
-    fn limits(&self, outcome: &Outcome) -> Limits {
-        let Period { start, end } = self.period;
-        let seconds = |from: i64| u64::try_from(end - from).unwrap_or(0);
-        let month = self.quota.map(|quota| Window {
-            quota,
-            window: seconds(start),
-            remaining: quota.saturating_sub(outcome.used),
-            reset: seconds(self.now.as_second()),
-        });
-        let rate = self.rate.zip(outcome.rate).map(|(rate, state)| Window {
-            quota: rate.burst.into(),
-            window: u64::from(rate.burst.div_ceil(rate.requests_per_second.max(1))),
-            remaining: state.remaining.into(),
-            reset: state.full_after.as_millis().div_ceil(1000) as u64,
-        });
-        Limits {
-            month,
-            rate,
-            credits: outcome.credits.map(|credits| credits.left),
-        }
-    }
 }
 
 #[cfg(test)]

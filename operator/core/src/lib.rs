@@ -14,6 +14,7 @@ pub mod grant;
 pub mod intent;
 pub mod meta;
 pub mod offer;
+pub mod openapi;
 mod polling;
 pub mod purchase;
 pub mod reason;

@@ -58,3 +58,49 @@ async fn of_two_apis_for_one_host_and_path_the_younger_says_conflict_until_the_o
     stage.delete::<GlyphApi>("second").await;
     stage.gone::<GlyphApi>("second").await;
 }
+
+#[tokio::test]
+async fn what_is_printed_for_an_openapi_document_applies_and_is_enforced() {
+    let stage = Stage::new("openapi").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pets.yaml");
+    let document = "
+openapi: 3.0.3
+info: { title: Pets }
+security: [{ key: ['pets:read'] }]
+paths:
+  /pets/{petId}:
+    get: { operationId: showPet }
+    delete: { operationId: removePet, security: [{ key: ['pets:write'] }] }
+  /health:
+    get: { operationId: health, security: [] }
+";
+    std::fs::write(&file, document).unwrap();
+    // Without any of the operator's settings.
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_glyph-operator"))
+        .arg("api-from-openapi")
+        .arg(&file)
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let printed = String::from_utf8(run.stdout).unwrap();
+    let apply = ["apply", "-f", "-"];
+    let applied = stage.namespace.kubectl_with_input(&apply, &printed).await;
+    assert_eq!(
+        applied.unwrap().ok().unwrap().trim(),
+        "glyphapi.glyphapi.ai/pets created"
+    );
+    let api = stage.get::<GlyphApi>("pets").await;
+    let scopes: Vec<_> = api
+        .spec
+        .endpoints
+        .iter()
+        .map(|e| e.scopes.join(" "))
+        .collect();
+    assert_eq!(scopes, ["", "pets:read", "pets:write"]);
+}

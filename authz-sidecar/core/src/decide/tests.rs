@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use glyph_usage::RateState;
+use glyph_usage::{Decision, RateState};
 use serde_json::json;
 
 use super::*;
