@@ -14,6 +14,7 @@ pub mod error;
 pub mod forge;
 pub mod kubernetes;
 pub mod net;
+pub mod nginx;
 mod process;
 mod progress;
 pub mod proxy;
@@ -30,6 +31,7 @@ pub use envoy::{Envoy, EnvoyConfig};
 pub use error::{Error, Result};
 pub use kubernetes::{CommandOutput, ControlPlane, Namespace, Tools};
 pub use net::poll_until;
+pub use nginx::{Nginx, NginxConfig};
 pub use progress::say;
 pub use redis::Redis;
 pub use service::{Program, Service, Settings};
@@ -49,6 +51,10 @@ pub async fn get_all() -> Result<()> {
         cognito::ensure()?;
         forge::ensure()
     });
-    let installed = store::blocking(|| redis::ensure().and_then(|_| clock::ensure()));
+    let installed = store::blocking(|| {
+        redis::ensure()?;
+        clock::ensure()?;
+        nginx::ensure()
+    });
     tokio::try_join!(built, fetched, installed).map(drop)
 }
