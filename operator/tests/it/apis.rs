@@ -60,7 +60,7 @@ async fn of_two_apis_for_one_host_and_path_the_younger_says_conflict_until_the_o
 }
 
 #[tokio::test]
-async fn what_is_printed_for_an_openapi_document_applies_and_is_enforced() {
+async fn what_is_printed_for_an_openapi_document_applies() {
     let stage = Stage::new("openapi").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pets.yaml");
