@@ -10,11 +10,13 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use glyph_authz_core::decide::Basis;
+use glyph_authz_core::http::{self, HttpAnswer};
 use glyph_authz_core::index::{Change, Kind, ObjectName, Scope, Updated};
 use glyph_authz_core::outage::{Outage, WhenAway};
 use glyph_authz_core::wire::{Answer, read_check};
 use glyph_authz_core::{
-    Admission, Authorized, Counted, Denial, Identity, Index, Policy, Verdict, authorize,
+    Admission, Authorized, Counted, Denial, Identity, Index, Policy, RequestView, Verdict,
+    authorize,
 };
 use glyph_crds::api_key_format::Peppers;
 use glyph_runtime::clock::Clock;
@@ -86,16 +88,27 @@ impl<C, K> Gate<C, K> {
 impl<C: Counters, K: Clock> Gate<C, K> {
     /// The answer to a `CheckRequest`.
     pub async fn check(&self, message: &[u8]) -> Answer {
-        let begun = Instant::now();
-        let verdict = self.verdict(message).await;
-        self.metrics.decided(&verdict, begun.elapsed());
-        self.log(&verdict);
-        Answer::of(&verdict)
+        let request = read_check(message)
+            .map_err(|error| Denial::unavailable(format!("failed to read a check: {error}")));
+        Answer::of(&self.decide(request).await)
     }
 
-    async fn verdict(&self, message: &[u8]) -> Verdict {
+    /// The answer to a check over HTTP.
+    pub async fn check_http(&self, check: http::Check<'_>) -> HttpAnswer {
+        HttpAnswer::of(check.dialect, &self.decide(check.request).await)
+    }
+
+    async fn decide(&self, request: Result<RequestView<'_>, Denial>) -> Verdict {
+        let begun = Instant::now();
+        let verdict = self.verdict(request).await;
+        self.metrics.decided(&verdict, begun.elapsed());
+        self.log(&verdict);
+        verdict
+    }
+
+    async fn verdict(&self, request: Result<RequestView<'_>, Denial>) -> Verdict {
         let now = self.clock.now();
-        let admission = match self.admit(message, now)? {
+        let admission = match self.admit(&request?, now)? {
             Authorized::Open(permit) => return Ok(permit),
             Authorized::Metered(admission) => admission,
         };
@@ -106,16 +119,14 @@ impl<C: Counters, K: Clock> Gate<C, K> {
         admission.settle(counted)
     }
 
-    fn admit(&self, message: &[u8], now: Timestamp) -> Result<Authorized, Denial> {
-        let request = read_check(message)
-            .map_err(|error| Denial::unavailable(format!("failed to read a check: {error}")))?;
+    fn admit(&self, request: &RequestView<'_>, now: Timestamp) -> Result<Authorized, Denial> {
         let index = self
             .index
             .read()
             .map_err(|_| Denial::unavailable("the index was left half changed"))?;
         let peppers = self.peppers.load();
         authorize(
-            &request,
+            request,
             Basis {
                 index: &index,
                 peppers: &peppers,

@@ -12,6 +12,7 @@
 mod credits;
 mod decisions;
 mod endpoints;
+mod fronts;
 mod hygiene;
 mod outages;
 mod rpc;
