@@ -14,6 +14,7 @@ mod kinds;
 pub mod leader;
 mod making;
 pub mod metrics;
+mod openapi;
 pub mod ports;
 mod reconcile;
 mod runner;
@@ -28,4 +29,5 @@ mod world;
 mod writer;
 
 pub use app::run;
-pub use settings::Settings;
+pub use openapi::ApiFromOpenApi;
+pub use settings::{Asked, Settings};

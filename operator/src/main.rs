@@ -1,10 +1,14 @@
 //! The `glyph-operator` program.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a subcommand is run by hand, and its output is what it is for"
+)]
+
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
-use glyph_operator::Settings;
-use glyph_operator::setup::Setup;
+use glyph_operator::Asked;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -12,25 +16,28 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Settings::command()
-        .subcommand(Setup::command())
-        .subcommand_negates_reqs(true)
-        .args_conflicts_with_subcommands(true);
-    let matches = command.get_matches();
-    let done = match matches.subcommand() {
-        Some((_, chosen)) => match Setup::from_arg_matches(chosen) {
-            Ok(setup) => setup.run().await,
-            Err(error) => error.exit(),
-        },
-        None => match Settings::from_arg_matches(&matches) {
-            Ok(settings) => glyph_operator::run(settings).await,
-            Err(error) => error.exit(),
-        },
+    let done = match Asked::parse() {
+        Asked::Run(settings) => glyph_operator::run(*settings).await,
+        Asked::Setup(setup) => setup.run().await,
+        Asked::ApiFromOpenApi(command) => return print(command.yaml()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: anyhow::Result<String>) -> ExitCode {
+    match text {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }
