@@ -1,7 +1,9 @@
-//! The sidecar: Envoy's checks come in over gRPC ([`server`]), other gateways' over HTTP ([`http_server`]), the watches feed the index ([`watch`]), Redis counts
-//! ([`counters`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between them. No decision is made here.
+//! The sidecar: Envoy's checks come in over gRPC ([`server`]), other gateways' over HTTP ([`http_server`]), the watches feed
+//! the index ([`watch`]), Redis counts ([`counters`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between
+//! them. No decision is made here.
 
 pub mod check;
+mod command;
 pub mod counters;
 pub mod gate;
 pub mod http_server;
@@ -21,6 +23,7 @@ use glyph_runtime::shutdown::{Tasks, signalled};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use command::{Asked, Command};
 use counters::ReloadingRedis;
 use gate::Gate;
 pub use settings::Settings;

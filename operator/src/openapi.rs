@@ -7,9 +7,6 @@ use clap::Args;
 use glyph_operator_core::openapi::spec_of;
 use serde_json::{Value, json};
 
-/// Name of the subcommand.
-pub const COMMAND: &str = "api-from-openapi";
-
 /// Print a GlyphApi that has every operation of an OpenAPI 3 document.
 ///
 /// Endpoints are named by operationId; scopes are those that security names, and `security: []` is public. Costs are
