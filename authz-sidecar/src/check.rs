@@ -26,7 +26,7 @@ const ONE: Duration = Duration::from_secs(5);
 /// What the answer to a request without a credential says (docs/sidecar.md).
 const REFUSED: &str = "missing_credential";
 
-/// Ask a running sidecar as Envoy does: a request without a key has to be refused with `missing_credential`.
+/// Whom to ask, and how long.
 #[derive(Debug, Args)]
 pub struct Check {
     /// The sidecar, such as http://glyph-authz:9000.

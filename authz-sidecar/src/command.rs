@@ -11,6 +11,6 @@ pub type Asked = glyph_runtime::command_line::Asked<Settings, Command>;
 /// What can be asked for instead of running.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// To see whether a running sidecar works.
+    /// Ask a running sidecar as Envoy does: a request without a key has to be refused with `missing_credential`.
     Check(Check),
 }

@@ -12,9 +12,12 @@ pub type Asked = glyph_runtime::command_line::Asked<Settings, Command>;
 /// What can be asked for instead of running.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// What is done once, before the operator runs.
+    /// Prepare what the operator needs, and end.
     Setup(Setup),
-    /// A GlyphApi for an OpenAPI document.
+    /// Print a GlyphApi that has every operation of an OpenAPI 3 document.
+    ///
+    /// Endpoints are named by operationId; scopes are those that security names, and `security: []` is public. Costs are
+    /// yours to write. To apply it at once: glyph-operator api-from-openapi FILE | kubectl apply -f -
     #[command(name = "api-from-openapi")]
     ApiFromOpenApi(ApiFromOpenApi),
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use glyph_runtime::logs::LogArgs;
 use kube::Client;
 
-/// Prepare what the operator needs, and end.
+/// What is to be prepared.
 #[derive(Debug, Args)]
 pub struct Setup {
     #[command(subcommand)]

@@ -38,7 +38,10 @@ impl<S: Parser, O: Subcommand> Asked<S, O> {
 
     /// The settings' flags, and the subcommands, with which none of those flags is asked for or taken.
     fn command() -> Command {
-        O::augment_subcommands(S::command())
+        // Put in by themselves: what is said of all of them would take the place of what is said of the program.
+        let subcommands = O::augment_subcommands(Command::new("subcommands"));
+        S::command()
+            .subcommands(subcommands.get_subcommands().cloned())
             .subcommand_negates_reqs(true)
             .args_conflicts_with_subcommands(true)
     }
@@ -48,12 +51,16 @@ impl<S: Parser, O: Subcommand> Asked<S, O> {
 mod tests {
     use super::*;
 
+    /// Shows things.
+    ///
+    /// It takes its time.
     #[derive(Debug, Parser)]
     struct Settings {
         #[arg(long)]
         needed: String,
     }
 
+    /// What it does on the side.
     #[derive(Debug, Subcommand)]
     enum Errand {
         Look { what: String },
@@ -70,6 +77,14 @@ mod tests {
         assert!(matches!(run, Asked::Run(settings) if settings.needed == "x"));
         let lacking = asked(&[]).unwrap_err().to_string();
         assert!(lacking.contains("--needed"), "{lacking}");
+    }
+
+    #[test]
+    fn help_says_what_the_program_is() {
+        let short = asked(&["-h"]).unwrap_err().to_string();
+        assert!(short.starts_with("Shows things\n"), "{short}");
+        let long = asked(&["--help"]).unwrap_err().to_string();
+        assert!(long.contains("It takes its time."), "{long}");
     }
 
     #[test]
