@@ -10,10 +10,14 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use glyph_authz_core::decide::Basis;
+use glyph_authz_core::http::{self, HttpAnswer};
 use glyph_authz_core::index::{Change, Kind, ObjectName, Scope, Updated};
 use glyph_authz_core::outage::{Outage, WhenAway};
 use glyph_authz_core::wire::{Answer, read_check};
-use glyph_authz_core::{Admission, Counted, Denial, Index, Policy, Verdict, authorize};
+use glyph_authz_core::{
+    Admission, Authorized, Counted, Denial, Identity, Index, Policy, RequestView, Verdict,
+    authorize,
+};
 use glyph_crds::api_key_format::Peppers;
 use glyph_runtime::clock::Clock;
 use glyph_usage::{Counters, CountersError};
@@ -84,16 +88,30 @@ impl<C, K> Gate<C, K> {
 impl<C: Counters, K: Clock> Gate<C, K> {
     /// The answer to a `CheckRequest`.
     pub async fn check(&self, message: &[u8]) -> Answer {
-        let begun = Instant::now();
-        let verdict = self.verdict(message).await;
-        self.metrics.decided(&verdict, begun.elapsed());
-        self.log(&verdict);
-        Answer::of(&verdict)
+        let request = read_check(message)
+            .map_err(|error| Denial::unavailable(format!("failed to read a check: {error}")));
+        Answer::of(&self.decide(request).await)
     }
 
-    async fn verdict(&self, message: &[u8]) -> Verdict {
+    /// The answer to a check over HTTP.
+    pub async fn check_http(&self, check: http::Check<'_>) -> HttpAnswer {
+        HttpAnswer::of(check.dialect, &self.decide(check.request).await)
+    }
+
+    async fn decide(&self, request: Result<RequestView<'_>, Denial>) -> Verdict {
+        let begun = Instant::now();
+        let verdict = self.verdict(request).await;
+        self.metrics.decided(&verdict, begun.elapsed());
+        self.log(&verdict);
+        verdict
+    }
+
+    async fn verdict(&self, request: Result<RequestView<'_>, Denial>) -> Verdict {
         let now = self.clock.now();
-        let admission = self.admit(message, now)?;
+        let admission = match self.admit(&request?, now)? {
+            Authorized::Open(permit) => return Ok(permit),
+            Authorized::Metered(admission) => admission,
+        };
         let counted = match self.counters.spend(&admission.spend()).await {
             Ok(outcome) => Counted::Judged(outcome),
             Err(error) => self.without_counters(&error, &admission, now),
@@ -101,16 +119,14 @@ impl<C: Counters, K: Clock> Gate<C, K> {
         admission.settle(counted)
     }
 
-    fn admit(&self, message: &[u8], now: Timestamp) -> Result<Admission, Denial> {
-        let request = read_check(message)
-            .map_err(|error| Denial::unavailable(format!("failed to read a check: {error}")))?;
+    fn admit(&self, request: &RequestView<'_>, now: Timestamp) -> Result<Authorized, Denial> {
         let index = self
             .index
             .read()
             .map_err(|_| Denial::unavailable("the index was left half changed"))?;
         let peppers = self.peppers.load();
         authorize(
-            &request,
+            request,
             Basis {
                 index: &index,
                 peppers: &peppers,
@@ -144,10 +160,14 @@ impl<C: Counters, K: Clock> Gate<C, K> {
     fn log(&self, verdict: &Verdict) {
         match verdict {
             Ok(permit) => {
-                tracing::debug!(customer = %permit.customer(), key = permit.key_id(), "admitted");
+                let known = permit.identity();
+                let customer = known.map(|known| known.customer().as_str());
+                let key = known.map(Identity::key_id);
+                tracing::debug!(customer, key, endpoint = permit.endpoint(), "admitted");
             }
             Err(denial) => {
-                tracing::debug!(code = denial.code().as_str(), "refused");
+                let (code, endpoint) = (denial.code().as_str(), denial.endpoint());
+                tracing::debug!(code, endpoint, "refused");
                 if let Some(cause) = denial.cause() {
                     self.say(self.clock.now(), &cause, None);
                 }

@@ -1,9 +1,12 @@
-//! The sidecar: Envoy's checks come in over gRPC ([`server`]), the watches feed the index ([`watch`]), Redis counts
-//! ([`counters`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between them. No decision is made here.
+//! The sidecar: Envoy's checks come in over gRPC ([`server`]), other gateways' over HTTP ([`http_server`]), the watches feed
+//! the index ([`watch`]), Redis counts ([`counters`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between
+//! them. No decision is made here.
 
 pub mod check;
+mod command;
 pub mod counters;
 pub mod gate;
+pub mod http_server;
 pub mod metrics;
 pub mod server;
 mod settings;
@@ -20,6 +23,7 @@ use glyph_runtime::shutdown::{Tasks, signalled};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use command::{Asked, Command};
 use counters::ReloadingRedis;
 use gate::Gate;
 pub use settings::Settings;
@@ -37,6 +41,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let counters = ReloadingRedis::new(credentials.clone(), settings.redis_deadline())?;
     let client = watch::client().await?;
     let checks = listen("--listen or GLYPH_LISTEN", settings.listen).await?;
+    let http_checks = match settings.http_listen {
+        Some(address) => Some(listen("--http-listen or GLYPH_HTTP_LISTEN", address).await?),
+        None => None,
+    };
     let admin_port = listen(
         "--admin-listen or GLYPH_ADMIN_LISTEN",
         settings.admin_listen,
@@ -87,6 +95,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             stop.clone(),
         )),
     );
+    if let Some(listener) = http_checks {
+        let serving = http_server::serve(listener, Arc::clone(&gate), stop.clone());
+        tasks.spawn("checks over HTTP", serving);
+    }
     tasks.spawn("checks", server::serve(checks, gate, stop.clone()));
     tasks.spawn("admin", admin.serve(admin_port, stop));
     tracing::info!(version = glyph_runtime::version(), checks = %settings.listen, "glyph-authz has started");

@@ -1,5 +1,5 @@
-//! What the sidecar counts of itself. Labels are bounded: codes are few, and of tiers only the first [`MOST_TIERS`]
-//! have their own name. Never a customer or a key.
+//! What the sidecar counts of itself. Labels are bounded: codes are few, and of tiers and endpoints only the first
+//! [`MOST_TIERS`] and [`MOST_ENDPOINTS`] have their own name. Never a customer, a key or a path.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use glyph_authz_core::index::Kind;
-use glyph_authz_core::{Permit, Verdict};
+use glyph_authz_core::{Identity, Permit, Verdict};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -22,6 +22,12 @@ use crate::gate::Gate;
 /// How many tiers are told apart.
 pub const MOST_TIERS: usize = 50;
 
+/// How many endpoints are told apart.
+pub const MOST_ENDPOINTS: usize = 500;
+
+/// Requests that no endpoint of a GlyphApi is for.
+const UNMATCHED: &str = "unmatched";
+
 /// Upper bounds of the latency histogram, in seconds: from what memory takes to what the Redis deadline allows.
 const SECONDS: [f64; 9] = [
     0.000_025, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025,
@@ -31,6 +37,7 @@ const SECONDS: [f64; 9] = [
 struct Decision {
     code: &'static str,
     tier: Arc<str>,
+    endpoint: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,7 +56,8 @@ pub struct Metrics {
     credits: Family<OfTier, Counter>,
     seconds: Histogram,
     malformed: Family<OfKind, Counter>,
-    tiers: RwLock<HashSet<Arc<str>>>,
+    tiers: Names<MOST_TIERS>,
+    endpoints: Names<MOST_ENDPOINTS>,
 }
 
 impl Default for Metrics {
@@ -59,7 +67,8 @@ impl Default for Metrics {
             credits: Family::default(),
             seconds: Histogram::new(SECONDS),
             malformed: Family::default(),
-            tiers: RwLock::default(),
+            tiers: Names::default(),
+            endpoints: Names::default(),
         }
     }
 }
@@ -83,7 +92,7 @@ impl Metrics {
             let registry = registry.sub_registry_with_prefix("authz");
             registry.register(
                 "decisions",
-                "Checks answered, by code and tier in force",
+                "Checks answered, by code, tier in force and endpoint",
                 self.decisions.clone(),
             );
             let help = "Credits taken by requests, by tier in force";
@@ -98,17 +107,27 @@ impl Metrics {
 
     /// A check was answered.
     pub fn decided(&self, verdict: &Verdict, took: Duration) {
-        let (code, tier) = match verdict {
-            Ok(permit) => ("ok", Some(permit.tier())),
-            Err(denial) => (denial.code().as_str(), denial.tier()),
+        let (code, tier, endpoint) = match verdict {
+            Ok(permit) => (
+                "ok",
+                permit.identity().map(Identity::tier),
+                permit.endpoint(),
+            ),
+            Err(denial) => (denial.code().as_str(), denial.tier(), denial.endpoint()),
         };
-        let tier = tier.map_or_else(|| "".into(), |tier| self.tier(tier.name()));
+        let tier = tier.map_or_else(|| "".into(), |tier| self.tiers.known(tier.name()));
+        let endpoint = self.endpoints.known(endpoint.unwrap_or(UNMATCHED));
         let credits = verdict.as_ref().map_or(0, Permit::credits_taken);
         if credits > 0 {
             let tier = Arc::clone(&tier);
             self.credits.get_or_create(&OfTier { tier }).inc_by(credits);
         }
-        self.decisions.get_or_create(&Decision { code, tier }).inc();
+        let decision = Decision {
+            code,
+            tier,
+            endpoint,
+        };
+        self.decisions.get_or_create(&decision).inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
@@ -120,24 +139,23 @@ impl Metrics {
             })
             .inc();
     }
+}
 
-    fn tier(&self, name: &str) -> Arc<str> {
-        if let Some(known) = self
-            .tiers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-        {
+/// The first `MOST` names that came.
+#[derive(Default)]
+struct Names<const MOST: usize>(RwLock<HashSet<Arc<str>>>);
+
+impl<const MOST: usize> Names<MOST> {
+    /// `name`, or `other` where there are too many to tell apart.
+    fn known(&self, name: &str) -> Arc<str> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(name) {
             return Arc::clone(known);
         }
-        let mut tiers = self.tiers.write().unwrap_or_else(PoisonError::into_inner);
-        let name = if tiers.len() < MOST_TIERS {
-            name
-        } else {
-            "other"
-        };
-        let name: Arc<str> = name.into();
-        tiers.insert(Arc::clone(&name));
+        drop(known);
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let name: Arc<str> = if all.len() < MOST { name } else { "other" }.into();
+        all.insert(Arc::clone(&name));
         name
     }
 }

@@ -68,6 +68,13 @@ pub struct Settings {
     )]
     pub listen: SocketAddr,
 
+    /// Address that checks over HTTP are received at: Envoy's http_service below /envoy, nginx' auth_request at /nginx,
+    /// Traefik's forwardAuth at /traefik. Empty: none are. Only gateways may reach it: it believes what it is told of
+    /// the original request.
+    #[arg(long, env = "GLYPH_HTTP_LISTEN", value_name = "ADDRESS:PORT", default_value = "",
+        value_parser = optional_address)]
+    pub http_listen: OptionalAddress,
+
     /// Address of the admin port, which serves /livez, /readyz and /metrics.
     #[arg(
         long,
@@ -76,6 +83,14 @@ pub struct Settings {
         value_name = "ADDRESS:PORT"
     )]
     pub admin_listen: SocketAddr,
+}
+
+/// An address, or none.
+pub type OptionalAddress = Option<SocketAddr>;
+
+/// An empty variable is one that is not set.
+fn optional_address(text: &str) -> Result<OptionalAddress, std::net::AddrParseError> {
+    (!text.is_empty()).then(|| text.parse()).transpose()
 }
 
 /// As `GLYPH_ENVIRONMENT` says it.
@@ -138,6 +153,15 @@ mod tests {
             !help.contains("--redis-url") && !help.contains("--key-peppers"),
             "{help}"
         );
+    }
+
+    #[test]
+    fn checks_over_http_are_received_only_where_an_address_is_given() {
+        assert_eq!(parsed(&[]).http_listen, None);
+        assert_eq!(parsed(&["--http-listen", ""]).http_listen, None);
+        let given = parsed(&["--http-listen", "127.0.0.1:9002"]).http_listen;
+        assert_eq!(given, Some(SocketAddr::from(([127, 0, 0, 1], 9002))));
+        assert!(Settings::try_parse_from(["glyph-authz", "--http-listen", "9002"]).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::future::join_all;
 use glyph_authz_core::index::{Change, Kind, Scope};
-use glyph_crds::{ApiKey, CreditGrant, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{ApiKey, CreditGrant, GlyphApi, GlyphCustomer, Subscription, Tier};
 use glyph_runtime::admin::ReadinessCheck;
 use glyph_runtime::random;
 use kube::api::{Api, ApiResource, DynamicObject};
@@ -65,6 +65,7 @@ fn api(client: &Client, kind: Kind, scope: &Scope) -> Api<DynamicObject> {
         Kind::Subscription => ApiResource::erase::<Subscription>(&()),
         Kind::Key => ApiResource::erase::<ApiKey>(&()),
         Kind::Grant => ApiResource::erase::<CreditGrant>(&()),
+        Kind::Api => ApiResource::erase::<GlyphApi>(&()),
     };
     match scope {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),

@@ -3,7 +3,9 @@
 use kube::CustomResourceExt as _;
 use serde_json::Value;
 
-use crate::{ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier};
+use crate::{
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphApi, GlyphCustomer, Subscription, Tier,
+};
 
 /// The CustomResourceDefinition of every kind.
 ///
@@ -18,6 +20,7 @@ pub fn definitions() -> serde_json::Result<Vec<Value>> {
         CreditPack::crd(),
         CreditPurchase::crd(),
         CreditGrant::crd(),
+        GlyphApi::crd(),
     ];
     let definition = |kind| {
         let mut kind = serde_json::to_value(kind)?;

@@ -6,6 +6,7 @@ mod credit_grant;
 mod credit_pack;
 mod credit_purchase;
 mod customer;
+mod glyph_api;
 mod subscription;
 mod tier;
 
@@ -18,6 +19,7 @@ pub use credit_purchase::{
     CreditPurchase, CreditPurchaseSpec, CreditPurchaseStatus, DisputeState, PurchaseState,
 };
 pub use customer::{CognitoRef, Credits, GlyphCustomer, GlyphCustomerSpec, GlyphCustomerStatus};
+pub use glyph_api::{Auth, Endpoint, GlyphApi, GlyphApiSpec, GlyphApiStatus, Method, Unmatched};
 pub use subscription::{
     DriftPolicy, PaymentMethod, Subscription, SubscriptionSpec, SubscriptionState,
     SubscriptionStatus,

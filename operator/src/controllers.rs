@@ -3,6 +3,7 @@
 
 pub mod api_key;
 pub mod customer;
+pub mod glyph_api;
 pub mod grant;
 mod offer;
 pub mod pack;

@@ -1,7 +1,7 @@
 //! Which kind is kept where, and whom a change of it concerns.
 
 use glyph_crds::{
-    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier,
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphApi, GlyphCustomer, Subscription, Tier,
 };
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use glyph_crds::entitlement::{Standing, in_charge};
 
-use crate::watches::{Guarded, Kind, Stores, View, Wake, Watched, named, select, wake};
+use crate::watches::{Guarded, Kind, Stores, View, Wake, Watched, everywhere, named, select, wake};
 
 /// A resource as those go by it that depend on it.
 fn seen<K: Watched>(object: K) -> Value {
@@ -294,5 +294,26 @@ impl Watched for CreditGrant {
 
     fn store(stores: &Stores) -> &Store<Guarded<Self>> {
         &stores.grants
+    }
+}
+
+impl Watched for GlyphApi {
+    const KIND: Kind = Kind::GlyphApi;
+
+    fn store(stores: &Stores) -> &Store<Guarded<Self>> {
+        &stores.apis
+    }
+
+    /// What others go by: not its status.
+    fn shown(&self) -> Value {
+        json!(self.spec)
+    }
+
+    /// Those that may claim the same, in any namespace.
+    fn dependents(&self, stores: &Stores) -> Vec<Wake> {
+        let others = everywhere(stores, |other: &Self| {
+            other.uid() != self.uid() && glyph_operator_core::glyph_api::share_a_host(self, other)
+        });
+        others.iter().map(wake).collect()
     }
 }

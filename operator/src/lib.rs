@@ -5,6 +5,7 @@ mod app;
 #[cfg(test)]
 mod captured;
 pub mod cognito;
+mod command;
 mod controllers;
 mod credits;
 pub mod endpoint;
@@ -14,6 +15,7 @@ mod kinds;
 pub mod leader;
 mod making;
 pub mod metrics;
+mod openapi;
 pub mod ports;
 mod reconcile;
 mod runner;
@@ -28,4 +30,5 @@ mod world;
 mod writer;
 
 pub use app::run;
+pub use command::{Asked, Command};
 pub use settings::Settings;

@@ -1,10 +1,14 @@
 //! The `glyph-operator` program.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command that is run by hand speaks to the person who runs it"
+)]
+
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
-use glyph_operator::Settings;
-use glyph_operator::setup::Setup;
+use glyph_operator::{Asked, Command};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -12,25 +16,33 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Settings::command()
-        .subcommand(Setup::command())
-        .subcommand_negates_reqs(true)
-        .args_conflicts_with_subcommands(true);
-    let matches = command.get_matches();
-    let done = match matches.subcommand() {
-        Some((_, chosen)) => match Setup::from_arg_matches(chosen) {
-            Ok(setup) => setup.run().await,
-            Err(error) => error.exit(),
-        },
-        None => match Settings::from_arg_matches(&matches) {
-            Ok(settings) => glyph_operator::run(settings).await,
-            Err(error) => error.exit(),
-        },
-    };
+    match Asked::parse() {
+        Asked::Run(settings) => logged(glyph_operator::run(*settings).await),
+        Asked::Once(Command::Setup(setup)) => logged(setup.run().await),
+        Asked::Once(Command::ApiFromOpenApi(command)) => shown(command.yaml()),
+    }
+}
+
+/// Says in the log why it failed.
+fn logged(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what was asked for, or why it failed.
+fn shown(text: anyhow::Result<String>) -> ExitCode {
+    match text {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }

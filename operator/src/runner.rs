@@ -14,8 +14,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::controllers::{
-    api_key::Keys, customer::Customers, grant::Grants, pack::Packs, purchase::Purchases,
-    subscription::Subscriptions, tier::Tiers,
+    api_key::Keys, customer::Customers, glyph_api::Apis, grant::Grants, pack::Packs,
+    purchase::Purchases, subscription::Subscriptions, tier::Tiers,
 };
 use crate::credits::keep;
 use crate::leader::Lead;
@@ -61,6 +61,7 @@ pub async fn control<B: Billing, I: Identity>(
         run::<Purchases, B, I>(world.clone(), &wakes),
         keep(world.clone(), &wakes),
         run::<Grants, B, I>(world.clone(), &wakes),
+        run::<Apis, B, I>(world.clone(), &wakes),
     );
 }
 

@@ -9,7 +9,7 @@ use std::pin::pin;
 
 use futures::StreamExt;
 use glyph_crds::{
-    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphCustomer, Subscription, Tier,
+    ApiKey, CreditGrant, CreditPack, CreditPurchase, GlyphApi, GlyphCustomer, Subscription, Tier,
 };
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
@@ -54,6 +54,8 @@ pub enum Kind {
     CreditPurchase,
     /// `CreditGrant`
     CreditGrant,
+    /// `GlyphApi`
+    GlyphApi,
 }
 
 /// Somebody to look at.
@@ -135,12 +137,14 @@ pub struct Stores {
     pub purchases: Store<Guarded<CreditPurchase>>,
     /// `CreditGrant`
     pub grants: Store<Guarded<CreditGrant>>,
+    /// `GlyphApi`
+    pub apis: Store<Guarded<GlyphApi>>,
     /// How many of the kinds were listed.
     listed: watch::Receiver<usize>,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 impl Stores {
     /// Ends once every kind was listed. `Store::wait_until_ready` wakes only one of several who wait.
@@ -165,12 +169,16 @@ pub fn named<K: Watched>(stores: &Stores, namespace: &str, name: &str) -> Option
 
 /// All resources of a namespace that can be read and pass.
 pub fn select<K: Watched>(stores: &Stores, namespace: &str, pass: impl Fn(&K) -> bool) -> Vec<K> {
+    everywhere(stores, |object: &K| {
+        object.meta().namespace.as_deref() == Some(namespace) && pass(object)
+    })
+}
+
+/// All resources of every namespace that is watched that can be read and pass.
+pub fn everywhere<K: Watched>(stores: &Stores, pass: impl Fn(&K) -> bool) -> Vec<K> {
     let state = K::store(stores).state();
     let readable = state.iter().filter_map(|guarded| guarded.0.as_ref().ok());
-    readable
-        .filter(|object| object.meta().namespace.as_deref() == Some(namespace) && pass(object))
-        .cloned()
-        .collect()
+    readable.filter(|object| pass(object)).cloned().collect()
 }
 
 /// The name of the resource, to wake it.
@@ -200,6 +208,7 @@ struct Writers {
     keys: Writer<Guarded<ApiKey>>,
     purchases: Writer<Guarded<CreditPurchase>>,
     grants: Writer<Guarded<CreditGrant>>,
+    apis: Writer<Guarded<GlyphApi>>,
 }
 
 impl Default for Watches {
@@ -211,6 +220,7 @@ impl Default for Watches {
         let (keys, key_writer) = store();
         let (purchases, purchase_writer) = store();
         let (grants, grant_writer) = store();
+        let (apis, api_writer) = store();
         let (count, listed) = watch::channel(0);
         Self {
             stores: Stores {
@@ -222,6 +232,7 @@ impl Default for Watches {
                 keys,
                 purchases,
                 grants,
+                apis,
                 listed,
             },
             listed: count,
@@ -234,6 +245,7 @@ impl Default for Watches {
                 keys: key_writer,
                 purchases: purchase_writer,
                 grants: grant_writer,
+                apis: api_writer,
             },
         }
     }
@@ -256,6 +268,7 @@ impl Watches {
             keys,
             purchases,
             grants,
+            apis,
         } = writers;
         let follower = Follower {
             client,
@@ -273,6 +286,7 @@ impl Watches {
             follower.follow(keys),
             follower.follow(purchases),
             follower.follow(grants),
+            follower.follow(apis),
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Which credential a request carries. Decides only on its form: whether it is known is the index' business.
 
 use glyph_crds::Environment;
-use glyph_crds::api_key_format::{self, marker};
+use glyph_crds::api_key_format;
 
 use crate::request::{Field, RequestView};
 
@@ -40,7 +40,7 @@ pub fn read<'a>(request: &RequestView<'a>) -> Result<Credential<'a>, Unusable> {
     match (request.authorization, request.x_api_key) {
         (Field::Once(value), Field::Absent) => of_bearer(bearer(value)?),
         (Field::Absent, Field::Once(value)) => of_key(value),
-        (Field::Absent, Field::Absent) if holds_key(request.path) => Err(Unusable::InUrl),
+        (Field::Absent, Field::Absent) if request.has_key_in_url() => Err(Unusable::InUrl),
         (Field::Absent, Field::Absent) => Err(Unusable::Missing),
         _ => Err(Unusable::Doubled),
     }
@@ -64,19 +64,6 @@ fn of_key(value: &[u8]) -> Result<Credential<'_>, Unusable> {
     let key = std::str::from_utf8(value).map_err(|_| Unusable::Malformed)?;
     let environment = api_key_format::environment_of(key).map_err(|_| Unusable::Malformed)?;
     Ok(Credential::ApiKey { key, environment })
-}
-
-fn holds_key(path: &[u8]) -> bool {
-    let query = path
-        .splitn(2, |&byte| byte == b'?')
-        .nth(1)
-        .unwrap_or_default();
-    [Environment::Live, Environment::Dev]
-        .into_iter()
-        .any(|environment| {
-            let marker = marker(environment).as_bytes();
-            query.windows(marker.len()).any(|window| window == marker)
-        })
 }
 
 #[cfg(test)]

@@ -1,19 +1,24 @@
 //! The decision, in two pure steps around the counters: [`authorize`] says who asks and what it would cost, and
 //! [`Admission::settle`] turns what the counters said into a verdict.
 
+mod admission;
+mod asked;
+
 use std::sync::Arc;
 
 use glyph_crds::api_key_format::{Peppers, marker};
 use glyph_crds::period::calendar_month;
-use glyph_crds::{Environment, OverQuota};
-use glyph_usage::{Decision, Grant, MAX_COUNT, Outcome, Period, Rate, Spend};
+use glyph_crds::{Endpoint, Environment, OverQuota};
+use glyph_usage::{Grant, Outcome, Period, Rate};
 use jiff::Timestamp;
+
+use asked::Asked;
 
 use crate::credential::{self, Credential, Unusable};
 use crate::index::{CustomerEntry, InForce, Index, KeyEntry, ObjectName, TierEntry};
-use crate::limits::{Limits, Window};
+use crate::limits::Limits;
 use crate::request::RequestView;
-use crate::verdict::{Code, Denial, Permit, Verdict};
+use crate::verdict::{Code, Denial, Identity, Permit};
 
 /// What the platform engineer has set.
 #[derive(Clone, Debug)]
@@ -41,7 +46,9 @@ pub struct Basis<'a> {
 
 /// A request that may pass if the counters have room for it.
 pub struct Admission {
-    permit: Permit,
+    identity: Identity,
+    endpoint: Option<Arc<Endpoint>>,
+    inbound_headers: Vec<String>,
     customer_uid: Arc<str>,
     cost: u64,
     period: Period,
@@ -71,22 +78,50 @@ struct Service<'a> {
     period: Period,
 }
 
+/// A request that passes the first step.
+pub enum Authorized {
+    /// No credential is needed and none was read: it passes, uncounted.
+    Open(Permit),
+    /// It passes if the counters have room for it.
+    Metered(Box<Admission>),
+}
+
 /// Who asks, whether they may, and what the request takes.
 ///
 /// # Errors
 /// The [`Denial`], when the counters need not be asked.
-pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admission, Denial> {
+pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Authorized, Denial> {
     if !basis.index.is_synced() {
         return Err(Denial::unavailable("the index has not synced yet"));
     }
+    let asked = asked::of(request, basis.index)?;
+    if asked.is_open(request) {
+        return Ok(Authorized::Open(Permit {
+            identity: None,
+            endpoint: asked.endpoint.cloned(),
+            inbound_headers: inbound_headers(request),
+            limits: Limits::default(),
+            credits_taken: 0,
+        }));
+    }
+    admit(request, &asked, basis)
+        .map(|admission| Authorized::Metered(Box::new(admission)))
+        .map_err(|denial| denial.at(asked.endpoint))
+}
+
+fn admit(
+    request: &RequestView<'_>,
+    asked: &Asked<'_>,
+    basis: Basis<'_>,
+) -> Result<Admission, Denial> {
     let key = key_of(request, basis)?;
     let customer = customer_of(key, basis.index)?;
     if !key.allows(request.client) {
         let detail = "This API key may not be used from this address; its owner can change the allowed addresses.";
         return Err(Denial::new(Code::AddressDenied, detail));
     }
+    asked.permits(key)?;
     let service = service_of(&key.customer, basis)?;
-    let cost = cost_of(request)?;
     let subscription = basis.index.subscription_of(&key.customer);
     let checkout = subscription.and_then(|subscription| subscription.checkout_url.clone());
     let grants = match (service.tier.over_quota, service.tier.quota) {
@@ -95,7 +130,7 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admissio
     };
     Ok(Admission {
         customer_uid: customer.uid.clone(),
-        cost,
+        cost: asked.cost,
         period: service.period,
         quota: service.tier.quota,
         over_quota: service.tier.over_quota,
@@ -103,16 +138,19 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admissio
         rate: key.rate.or(service.tier.rate),
         upgrade_at: checkout.or_else(|| basis.policy.billing_url.clone()),
         now: basis.now,
-        permit: Permit {
+        identity: Identity {
             customer: key.customer.clone(),
             subject: customer.subject.clone(),
             tier: service.name,
             key_id: key.id.clone(),
-            inbound_headers: request.ours.iter().map(ToString::to_string).collect(),
-            limits: Limits::default(),
-            credits_taken: 0,
         },
+        endpoint: asked.endpoint.cloned(),
+        inbound_headers: inbound_headers(request),
     })
+}
+
+fn inbound_headers(request: &RequestView<'_>) -> Vec<String> {
+    request.ours.iter().map(ToString::to_string).collect()
 }
 
 /// The key that the request's credential is, if it is good now.
@@ -243,139 +281,6 @@ fn unpaid(tier: &ObjectName, pay_at: Option<Arc<str>>) -> Denial {
     Denial::new(Code::PaymentRequired, detail)
         .link("pay_at", pay_at)
         .on_tier(tier)
-}
-
-/// What the request takes of the quota: what the gateway's route says, or 1.
-fn cost_of(request: &RequestView<'_>) -> Result<u64, Denial> {
-    let Some(text) = request.cost else {
-        return Ok(1);
-    };
-    let cost = std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok());
-    cost.filter(|cost| *cost <= MAX_COUNT).ok_or_else(|| {
-        Denial::unavailable("a route's glyph.cost is not a number from 0 to 2^53 - 1")
-    })
-}
-
-impl Admission {
-    /// Whose request it is.
-    #[must_use]
-    pub fn customer(&self) -> &ObjectName {
-        &self.permit.customer
-    }
-
-    /// What the request takes of the quota.
-    #[must_use]
-    pub fn cost(&self) -> u64 {
-        self.cost
-    }
-
-    /// What to ask the counters.
-    #[must_use]
-    pub fn spend(&self) -> Spend<'_> {
-        Spend {
-            customer: &self.customer_uid,
-            key_id: &self.permit.key_id,
-            cost: self.cost,
-            period: self.period,
-            limit: match self.over_quota {
-                OverQuota::Meter => None,
-                OverQuota::Deny | OverQuota::Credits => self.quota,
-            },
-            floor: 0,
-            rate: self.rate,
-            grants: &self.grants,
-        }
-    }
-
-    /// The verdict.
-    ///
-    /// # Errors
-    /// The [`Denial`], when the counters or the policy say no.
-    pub fn settle(self, counted: Counted) -> Verdict {
-        let outcome = match counted {
-            Counted::Judged(outcome) => outcome,
-            Counted::AwayAdmitted => return Ok(self.permit),
-            Counted::AwayRefused => {
-                return Err(Denial::unavailable("the counters are away").on_tier(&self.permit.tier));
-            }
-        };
-        let limits = self.limits(&outcome);
-        let denial = match outcome.decision {
-            Decision::Admitted => {
-                return Ok(Permit {
-                    limits,
-                    credits_taken: outcome.credits.map_or(0, |credits| credits.taken),
-                    ..self.permit
-                });
-            }
-            Decision::RateLimited { retry_after } => {
-                let detail = "This API key is used too fast; wait as long as Retry-After says.";
-                Denial::new(Code::RateLimited, detail)
-                    .retry_after(retry_after.as_millis().div_ceil(1000) as u64)
-            }
-            Decision::QuotaExceeded => self.over_quota(&limits),
-        };
-        Err(denial.limits(limits).on_tier(&self.permit.tier))
-    }
-
-    fn over_quota(&self, limits: &Limits) -> Denial {
-        let month = limits.month.unwrap_or(Window {
-            quota: 0,
-            window: 0,
-            remaining: 0,
-            reset: 0,
-        });
-        let said = match (month.remaining, limits.credits) {
-            (0, None) => format!("All {} calls of this month are used", month.quota),
-            (0, Some(0)) => format!(
-                "All {} calls of this month and all credits are used",
-                month.quota
-            ),
-            (left, None) => format!(
-                "This request takes {} calls and {left} are left of this month",
-                self.cost
-            ),
-            (left, Some(credits)) => format!(
-                "This request takes {} calls; {left} of this month and {credits} credits are left",
-                self.cost
-            ),
-        };
-        let end = Timestamp::from_second(self.period.end).unwrap_or(Timestamp::MAX);
-        let at_once = match self.over_quota {
-            OverQuota::Credits => "by buying credits or upgrading",
-            OverQuota::Deny | OverQuota::Meter => "by upgrading",
-        };
-        let detail = match &self.upgrade_at {
-            Some(url) => format!("{said}; more come at {end}, or at once {at_once} at {url}."),
-            None => format!("{said}; more come at {end}."),
-        };
-        let denial = Denial::new(Code::QuotaExceeded, detail).retry_after(month.reset);
-        denial.link("upgrade_at", self.upgrade_at.clone())
-    }
-
-    fn limits(&self, outcome: &Outcome) -> Limits {
-        let Period { start, end } = self.period;
-        let seconds = |from: i64| u64::try_from(end - from).unwrap_or(0);
-        let month = self.quota.map(|quota| Window {
-            quota,
-            window: seconds(start),
-            remaining: quota.saturating_sub(outcome.used),
-            reset: seconds(self.now.as_second()),
-        });
-        let rate = self.rate.zip(outcome.rate).map(|(rate, state)| Window {
-            quota: rate.burst.into(),
-            window: u64::from(rate.burst.div_ceil(rate.requests_per_second.max(1))),
-            remaining: state.remaining.into(),
-            reset: state.full_after.as_millis().div_ceil(1000) as u64,
-        });
-        Limits {
-            month,
-            rate,
-            credits: outcome.credits.map(|credits| credits.left),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::decide::{Basis, Policy};
+use crate::decide::{Admission, Authorized, Basis, Policy, authorize};
 use crate::index::{Change, Index, Kind};
 use crate::request::RequestView;
+use crate::verdict::Denial;
 
 pub(crate) const NAMESPACE: &str = "shop";
 pub(crate) const KEY: &str = "glyph_sk_live_0123456789abcdefghijABCDEFGHIJxy";
@@ -73,6 +74,11 @@ pub(crate) fn grant(name: &str, customer: &str, credits: i64, more: Value) -> Dy
     let mut all = json!({"spec": spec});
     merge(&mut all, more);
     object(name, all)
+}
+
+/// A GlyphApi.
+pub(crate) fn glyph_api(name: &str, spec: Value) -> DynamicObject {
+    object(name, json!({"spec": spec}))
 }
 
 fn merge(into: &mut Value, more: Value) {
@@ -148,4 +154,12 @@ pub(crate) fn request() -> RequestView<'static> {
     let mut view = RequestView::default();
     view.add_header("x-api-key", KEY.as_bytes());
     view
+}
+
+/// What `authorize` says of a request that is metered.
+pub(crate) fn metered(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Admission, Denial> {
+    match authorize(request, basis)? {
+        Authorized::Metered(admission) => Ok(*admission),
+        Authorized::Open(permit) => panic!("not metered: {permit:?}"),
+    }
 }

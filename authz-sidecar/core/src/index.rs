@@ -1,7 +1,7 @@
-//! What is known of tiers, customers, subscriptions, keys and credits: only what can change an answer, in compact maps.
+//! What is known of tiers, customers, subscriptions, keys, credits and endpoints: only what can change an answer, in compact maps.
 //!
 //! Fed from watch events, one generic update for all kinds. A resource that cannot be read stops working: its old
-//! state goes. Until every watch has listed all it watches, the index is not synced and decides nothing.
+//! state goes; a GlyphApi, which may protect what nothing else does, closes its hosts instead. Until every watch has listed all it watches, the index is not synced and decides nothing.
 
 mod entries;
 mod table;
@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use glyph_crds::api_key_format::{KeyHash, Pepper};
+use glyph_crds::routing::{Claimant, Routes};
 use glyph_usage::{Grant, MAX_GRANTS};
 use jiff::{SignedDuration, Timestamp};
 use kube::core::DynamicObject;
@@ -80,16 +81,19 @@ pub enum Kind {
     Key,
     /// `CreditGrant`
     Grant,
+    /// `GlyphApi`
+    Api,
 }
 
 impl Kind {
     /// Each of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Tier,
         Self::Customer,
         Self::Subscription,
         Self::Key,
         Self::Grant,
+        Self::Api,
     ];
 
     /// The name of the kind in Kubernetes.
@@ -101,6 +105,7 @@ impl Kind {
             Self::Subscription => "Subscription",
             Self::Key => "ApiKey",
             Self::Grant => "CreditGrant",
+            Self::Api => "GlyphApi",
         }
     }
 }
@@ -151,6 +156,9 @@ pub struct Index {
     subscriptions: Table<SubscriptionEntry>,
     keys: Table<KeyEntry>,
     grants: Table<GrantEntry>,
+    apis: Table<Claimant>,
+    /// What `apis` come to.
+    routes: Routes,
 }
 
 impl Index {
@@ -163,6 +171,8 @@ impl Index {
             subscriptions: Table::new(scopes),
             keys: Table::new(scopes),
             grants: Table::new(scopes),
+            apis: Table::new(scopes),
+            routes: Routes::default(),
         }
     }
 
@@ -174,6 +184,14 @@ impl Index {
             Kind::Subscription => self.subscriptions.update(scope, change),
             Kind::Key => self.keys.update(scope, change),
             Kind::Grant => self.grants.update(scope, change),
+            Kind::Api => {
+                let updated = self.apis.update(scope, change);
+                // Before all are listed nothing is decided by them.
+                if updated.changed && self.apis.is_synced() {
+                    (self.routes, _) = Routes::of(self.apis.entries());
+                }
+                updated
+            }
         }
     }
 
@@ -192,6 +210,7 @@ impl Index {
             Kind::Subscription => self.subscriptions.is_synced(),
             Kind::Key => self.keys.is_synced(),
             Kind::Grant => self.grants.is_synced(),
+            Kind::Api => self.apis.is_synced(),
         }
     }
 
@@ -204,7 +223,13 @@ impl Index {
             Kind::Subscription => self.subscriptions.len(),
             Kind::Key => self.keys.len(),
             Kind::Grant => self.grants.len(),
+            Kind::Api => self.apis.len(),
         }
+    }
+
+    /// Which endpoint a request is for.
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     pub(crate) fn tier(&self, name: &ObjectName) -> Option<&TierEntry> {

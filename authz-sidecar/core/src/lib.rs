@@ -1,22 +1,24 @@
 //! The decision whether Envoy lets a request through, and the words it is asked and answered in.
 //!
-//! [`wire`] reads a check by need and writes its answer; [`index`] holds what can change an answer, fed from watch
+//! [`wire`] reads a check of Envoy's by need and writes its answer, [`http`] those of gateways that ask over HTTP; [`index`] holds what can change an answer, fed from watch
 //! events; [`decide`] goes from one to the other by way of [`credential`]. No transport, no clock, no client, no
-//! `.await`: the gRPC server, a later HTTP one, and the tests are fronts of this same code.
+//! `.await`: the gRPC server, the HTTP one, and the tests are fronts of this same code.
 
 pub mod credential;
 pub mod decide;
 #[cfg(test)]
 mod fixtures;
+pub mod http;
 pub mod index;
 mod limits;
 pub mod outage;
 mod protobuf;
 pub mod request;
+mod upstream;
 pub mod verdict;
 pub mod wire;
 
-pub use decide::{Admission, Counted, Policy, authorize};
+pub use decide::{Admission, Authorized, Counted, Policy, authorize};
 pub use index::Index;
 pub use request::RequestView;
-pub use verdict::{Code, Denial, Permit, Verdict};
+pub use verdict::{Code, Denial, Identity, Permit, Verdict};

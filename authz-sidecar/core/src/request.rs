@@ -3,6 +3,9 @@
 
 use std::net::IpAddr;
 
+use glyph_crds::Environment;
+use glyph_crds::api_key_format::marker;
+
 /// Upstream header that names the customer, `namespace/name`.
 pub const CUSTOMER: &str = "x-glyph-customer";
 /// Upstream header with the customer's Cognito `sub`, where there is one.
@@ -28,7 +31,7 @@ pub enum Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    fn add(&mut self, value: &'a [u8]) {
+    pub(crate) fn add(&mut self, value: &'a [u8]) {
         *self = match self {
             Self::Absent => Self::Once(value),
             Self::Once(_) | Self::Repeated => Self::Repeated,
@@ -45,15 +48,32 @@ pub struct RequestView<'a> {
     pub x_api_key: Field<'a>,
     /// Names of the header fields that look like ours, in any spelling.
     pub ours: Vec<&'a str>,
+    /// Method, as it came.
+    pub method: &'a str,
+    /// Host, with or without a port.
+    pub host: &'a str,
     /// Path and query.
     pub path: &'a [u8],
     /// Address of the caller, as the gateway trusts it.
     pub client: Option<IpAddr>,
     /// Calls of the quota that the gateway's route says a request costs (`glyph.cost`). Absent: 1.
     pub cost: Option<&'a [u8]>,
+    /// Scopes that the gateway's route asks a key for (`glyph.scopes`), separated by commas or spaces.
+    pub scopes: Option<&'a [u8]>,
 }
 
 impl<'a> RequestView<'a> {
+    /// Whether a header field of a credential came, whatever is in it.
+    #[must_use]
+    pub fn has_credential(&self) -> bool {
+        self.authorization != Field::Absent || self.x_api_key != Field::Absent
+    }
+
+    /// Whether there is an API key in the query.
+    pub(crate) fn has_key_in_url(&self) -> bool {
+        holds_key(self.path)
+    }
+
     /// Takes a header field in: the one place where they are sorted.
     pub fn add_header(&mut self, name: &'a str, value: &'a [u8]) {
         let [authorization, x_api_key] = CREDENTIAL_HEADERS;
@@ -65,6 +85,19 @@ impl<'a> RequestView<'a> {
             self.ours.push(name);
         }
     }
+}
+
+fn holds_key(path: &[u8]) -> bool {
+    let query = path
+        .splitn(2, |&byte| byte == b'?')
+        .nth(1)
+        .unwrap_or_default();
+    [Environment::Live, Environment::Dev]
+        .into_iter()
+        .any(|environment| {
+            let marker = marker(environment).as_bytes();
+            query.windows(marker.len()).any(|window| window == marker)
+        })
 }
 
 /// Whether upstream may take `name` for an `x-glyph-…` header. Servers that hand headers on as variables (CGI, WSGI)

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use glyph_crds::Endpoint;
 use serde_json::json;
 
 use crate::index::ObjectName;
@@ -17,19 +18,26 @@ pub type Verdict = Result<Permit, Denial>;
 /// How long to wait for what is not available, in seconds. Short: an index syncs and Redis comes back by themselves.
 const SOON: u64 = 1;
 
-/// A request may pass, as somebody.
+/// A request may pass: as somebody, or as nobody where no credential is needed.
 #[derive(Clone, Debug)]
 pub struct Permit {
-    pub(crate) customer: ObjectName,
-    pub(crate) subject: Option<Arc<str>>,
-    pub(crate) tier: ObjectName,
-    pub(crate) key_id: Arc<str>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
     pub(crate) inbound_headers: Vec<String>,
     pub(crate) limits: Limits,
     pub(crate) credits_taken: u64,
 }
 
-impl Permit {
+/// Whose request passes.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub(crate) customer: ObjectName,
+    pub(crate) subject: Option<Arc<str>>,
+    pub(crate) tier: ObjectName,
+    pub(crate) key_id: Arc<str>,
+}
+
+impl Identity {
     /// Whose request it is.
     #[must_use]
     pub fn customer(&self) -> &ObjectName {
@@ -52,6 +60,22 @@ impl Permit {
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
+    }
+}
+
+impl Permit {
+    /// Whose request it is; nobody's where no credential was needed.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Name of the endpoint, where a GlyphApi has one for the request.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint
+            .as_ref()
+            .map(|endpoint| endpoint.name.as_str())
     }
 
     /// Names of the header fields that came in and look like ours: none may reach upstream as it was sent.
@@ -89,6 +113,12 @@ pub enum Code {
     Suspended,
     /// The key may not be used from this address.
     AddressDenied,
+    /// The key is limited to other scopes.
+    ScopeDenied,
+    /// The path can be read in more than one way.
+    MalformedPath,
+    /// No endpoint is for the request, and its GlyphApi denies what it does not name.
+    NoSuchEndpoint,
     /// The key is used too fast.
     RateLimited,
     /// The monthly quota is used up.
@@ -107,7 +137,9 @@ impl Code {
             | Self::KeyRevoked
             | Self::KeyExpired => 401,
             Self::PaymentRequired => 402,
-            Self::Suspended | Self::AddressDenied => 403,
+            Self::Suspended | Self::AddressDenied | Self::ScopeDenied => 403,
+            Self::MalformedPath => 400,
+            Self::NoSuchEndpoint => 404,
             Self::RateLimited | Self::QuotaExceeded => 429,
             Self::Unavailable => 503,
         }
@@ -124,6 +156,9 @@ impl Code {
             Self::PaymentRequired => "payment_required",
             Self::Suspended => "suspended",
             Self::AddressDenied => "address_denied",
+            Self::ScopeDenied => "scope_denied",
+            Self::MalformedPath => "malformed_path",
+            Self::NoSuchEndpoint => "no_such_endpoint",
             Self::RateLimited => "rate_limited",
             Self::QuotaExceeded => "quota_exceeded",
             Self::Unavailable => "unavailable",
@@ -139,6 +174,9 @@ impl Code {
             Self::PaymentRequired => "Payment is required",
             Self::Suspended => "The customer is suspended",
             Self::AddressDenied => "The address is not allowed",
+            Self::ScopeDenied => "The API key is not for this",
+            Self::MalformedPath => "The path is ambiguous",
+            Self::NoSuchEndpoint => "There is no such endpoint",
             Self::RateLimited => "Too many requests",
             Self::QuotaExceeded => "The monthly quota is used up",
             Self::Unavailable => "No decision is possible now",
@@ -168,6 +206,7 @@ struct Refusal {
     link: Option<(&'static str, Arc<str>)>,
     limits: Limits,
     tier: Option<ObjectName>,
+    endpoint: Option<Arc<Endpoint>>,
     cause: Option<Cow<'static, str>>,
 }
 
@@ -176,7 +215,7 @@ impl Denial {
     /// request.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        let (retry_after, link, limits, tier, cause) = Default::default();
+        let (retry_after, link, limits, tier, endpoint, cause) = Default::default();
         Self(Box::new(Refusal {
             code,
             detail,
@@ -184,6 +223,7 @@ impl Denial {
             link,
             limits,
             tier,
+            endpoint,
             cause,
         }))
     }
@@ -217,6 +257,11 @@ impl Denial {
         self
     }
 
+    pub(crate) fn at(mut self, endpoint: Option<&Arc<Endpoint>>) -> Self {
+        self.0.endpoint = endpoint.cloned();
+        self
+    }
+
     /// Why.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -233,6 +278,15 @@ impl Denial {
     #[must_use]
     pub fn tier(&self) -> Option<&ObjectName> {
         self.0.tier.as_ref()
+    }
+
+    /// Name of the endpoint, where a GlyphApi has one for the request.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0
+            .endpoint
+            .as_ref()
+            .map(|endpoint| endpoint.name.as_str())
     }
 
     /// What the operator's log should say, where the fault is not the caller's. Never holds a secret.

@@ -220,8 +220,8 @@ async fn what_is_decided_is_counted_by_code_and_tier_and_never_by_customer_or_ke
         .await?
         .text();
     for line in [
-        "glyph_authz_decisions_total{code=\"ok\",tier=\"free\"} ",
-        "glyph_authz_decisions_total{code=\"invalid_credential\",tier=\"\"} ",
+        "glyph_authz_decisions_total{code=\"ok\",tier=\"free\",endpoint=\"unmatched\"} ",
+        "glyph_authz_decisions_total{code=\"invalid_credential\",tier=\"\",endpoint=\"unmatched\"} ",
         "glyph_authz_decision_seconds_count ",
         "glyph_authz_index_resources{kind=\"ApiKey\"} 1\n",
         "glyph_authz_index_synced{kind=\"Tier\"} 1\n",

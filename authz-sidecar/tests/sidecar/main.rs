@@ -11,6 +11,8 @@
 
 mod credits;
 mod decisions;
+mod endpoints;
+mod fronts;
 mod hygiene;
 mod outages;
 mod rpc;

@@ -144,7 +144,7 @@ fn faulty_gate(key: &str) -> Gate<Faulty, SystemClock> {
                 json!({"customerRef": {"name": "ada"}}),
                 json!({"keyId": "id", "hashes": hashes}),
             ),
-            Kind::Subscription | Kind::Grant => Change::ListEnds,
+            Kind::Subscription | Kind::Grant | Kind::Api => Change::ListEnds,
         };
         assert_eq!(gate.update(kind, &None, listed).malformed, None);
         gate.update(kind, &None, Change::ListEnds);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use glyph_crds::api_key_format::Peppers;
-use glyph_crds::{ApiKey, CreditGrant, GlyphCustomer, Subscription, Tier};
+use glyph_crds::{ApiKey, CreditGrant, GlyphApi, GlyphCustomer, Subscription, Tier};
 use glyph_harness::net::{Answer, send};
 use glyph_harness::{
     ControlPlane, Envoy, EnvoyConfig, Namespace, Program, Redis, Result, Service, Settings,
@@ -212,6 +212,10 @@ impl<'a> World<'a> {
         spec["credits"] = credits.into();
         spec["source"] = json!({"type": "Admin", "reason": "a test"});
         self.write::<CreditGrant>(name, spec, Value::Null).await;
+    }
+
+    pub async fn api(&self, name: &str, spec: Value) {
+        self.write::<GlyphApi>(name, spec, Value::Null).await;
     }
 
     pub async fn revoke(&self, name: &str) {

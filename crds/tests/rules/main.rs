@@ -12,6 +12,7 @@ mod accepted;
 mod api_key;
 mod credits;
 mod customer;
+mod glyph_api;
 mod subscription;
 mod table;
 mod tier;
@@ -57,6 +58,7 @@ fn each_sentence_of_the_schemas_is_the_answer_to_some_case() {
         credits::PACKS_MADE,
         credits::PURCHASES_MADE,
         credits::GRANTS_MADE,
+        glyph_api::MADE,
     ];
     let made = tables.iter().flat_map(|table| table.iter());
     let tables = [

@@ -104,6 +104,9 @@ pub const DISPUTED: &str = "Disputed";
 /// Stripe's object no longer says what was sold.
 pub const CREDITS_UNKNOWN: &str = "CreditsUnknown";
 
+/// The endpoints of an API are in force.
+pub const ENFORCED: &str = "Enforced";
+
 /// A grant is written down.
 pub const RECORDED: &str = "Recorded";
 /// All credits of a grant were used.

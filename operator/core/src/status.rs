@@ -2,8 +2,8 @@
 
 use glyph_crds::common::Intent;
 use glyph_crds::{
-    ApiKeyStatus, CreditGrantStatus, CreditPackStatus, CreditPurchaseStatus, GlyphCustomerStatus,
-    SubscriptionStatus, TierStatus,
+    ApiKeyStatus, CreditGrantStatus, CreditPackStatus, CreditPurchaseStatus, GlyphApiStatus,
+    GlyphCustomerStatus, SubscriptionStatus, TierStatus,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -97,7 +97,8 @@ status!(
     SubscriptionStatus: settles,
     ApiKeyStatus,
     CreditPurchaseStatus: settles,
-    CreditGrantStatus
+    CreditGrantStatus,
+    GlyphApiStatus
 );
 intends!(
     TierStatus,

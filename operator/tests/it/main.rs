@@ -9,6 +9,7 @@
 
 mod stage;
 
+mod apis;
 mod catalogue;
 mod checkpoint;
 mod conditions;

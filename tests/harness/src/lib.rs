@@ -16,6 +16,7 @@ pub mod forge;
 pub mod images;
 pub mod kubernetes;
 pub mod net;
+pub mod nginx;
 pub mod node;
 mod process;
 mod progress;
@@ -33,6 +34,7 @@ pub use envoy::{Envoy, EnvoyConfig};
 pub use error::{Error, Result};
 pub use kubernetes::{CommandOutput, ControlPlane, Namespace, Tools};
 pub use net::poll_until;
+pub use nginx::{Nginx, NginxConfig};
 pub use node::{Network, Node};
 pub use progress::say;
 pub use redis::Redis;
@@ -62,6 +64,10 @@ pub async fn get_all() -> Result<()> {
         cognito::ensure()?;
         forge::ensure()
     });
-    let installed = store::blocking(|| redis::ensure().and_then(|_| clock::ensure()));
+    let installed = store::blocking(|| {
+        redis::ensure()?;
+        clock::ensure()?;
+        nginx::ensure()
+    });
     tokio::try_join!(built, fetched, installed).map(drop)
 }

@@ -1,21 +1,24 @@
 use std::time::Duration;
 
-use glyph_usage::RateState;
+use glyph_usage::{Decision, RateState};
 use serde_json::json;
 
 use super::*;
-use crate::fixtures::{KEY, World, at, customer, hash_of, key, now, request, subscription, tier};
+use crate::fixtures::{
+    KEY, World, at, customer, hash_of, key, metered, now, request, subscription, tier,
+};
 use crate::index::{Change, Kind};
 
 mod credits;
+mod endpoints;
 mod months;
 
 fn denied(world: &World, request: &RequestView<'_>) -> Denial {
-    authorize(request, world.basis()).err().expect("a denial")
+    metered(request, world.basis()).err().expect("a denial")
 }
 
 fn admitted(world: &World) -> Admission {
-    authorize(&request(), world.basis()).unwrap_or_else(|denial| panic!("{denial:?}"))
+    metered(&request(), world.basis()).unwrap_or_else(|denial| panic!("{denial:?}"))
 }
 
 fn outcome(decision: Decision, used: u64) -> Counted {
@@ -59,9 +62,13 @@ fn a_good_key_is_admitted_as_its_customer_and_key() {
     );
     assert_eq!((spend.limit, spend.rate, spend.floor), (Some(100), None, 0));
     let permit = admission.settle(outcome(Decision::Admitted, 1)).unwrap();
-    assert_eq!(permit.customer().as_str(), "shop/ada");
+    assert_eq!(permit.identity().unwrap().customer().as_str(), "shop/ada");
     assert_eq!(
-        (permit.tier().name(), permit.key_id(), permit.subject()),
+        (
+            permit.identity().unwrap().tier().name(),
+            permit.identity().unwrap().key_id(),
+            permit.identity().unwrap().subject()
+        ),
         ("free", "id-laptop", None)
     );
 }
@@ -161,7 +168,7 @@ fn a_key_bound_to_addresses_works_from_these_alone() {
             client,
             ..request()
         };
-        let code = authorize(&request, world.basis())
+        let code = metered(&request, world.basis())
             .err()
             .map(|denial| denial.code());
         assert_eq!(
@@ -340,7 +347,7 @@ fn a_route_sets_what_a_request_costs_and_nonsense_is_not_taken_for_one() {
             cost: Some(text),
             ..request()
         };
-        authorize(&request, world.basis())
+        metered(&request, world.basis())
             .map(|admission| admission.spend().cost)
             .map_err(|denial| denial.code())
     };
@@ -353,8 +360,7 @@ fn a_route_sets_what_a_request_costs_and_nonsense_is_not_taken_for_one() {
         cost: Some(b"5"),
         ..request()
     };
-    let admission =
-        authorize(&request, world.basis()).unwrap_or_else(|denial| panic!("{denial:?}"));
+    let admission = metered(&request, world.basis()).unwrap_or_else(|denial| panic!("{denial:?}"));
     let denial = admission
         .settle(outcome(Decision::QuotaExceeded, 97))
         .unwrap_err();

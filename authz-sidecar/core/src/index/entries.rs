@@ -8,12 +8,15 @@ use glyph_crds::api_key_format::{HASH_LENGTH, KeyHash};
 use glyph_crds::common::RateLimit;
 use glyph_crds::entitlement::{Seniority, Standing, turning_points};
 use glyph_crds::period::Cycle;
+use glyph_crds::routing::{self, Claim, Claimant};
 use glyph_crds::{
-    ApiKey, CreditGrant, Environment, GlyphCustomer, HashedKey, OverQuota, Subscription, Tier,
+    ApiKey, CreditGrant, Environment, GlyphApi, GlyphCustomer, HashedKey, OverQuota, Subscription,
+    Tier,
 };
 use glyph_usage::{Grant, Rate};
 use ipnet::IpNet;
 use jiff::Timestamp;
+use kube::core::DynamicObject;
 
 use super::table::Entry;
 use super::{Kind, ObjectName};
@@ -215,6 +218,7 @@ pub(crate) struct KeyEntry {
     pub(crate) revoked: bool,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) rate: Option<Rate>,
+    scopes: Box<[Box<str>]>,
     allowed: Box<[IpNet]>,
     pub(crate) hashes: Box<[HashEntry]>,
 }
@@ -233,6 +237,21 @@ impl KeyEntry {
         self.allowed.is_empty()
             || client
                 .is_some_and(|client| self.allowed.iter().any(|allowed| allowed.contains(&client)))
+    }
+
+    /// Whether the key may do less than its customer.
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
+    /// Whether the key has `scope`: any where it is not limited, else by its own name, or by what stands before a `*`
+    /// at the end of one of the key's.
+    pub(crate) fn has_scope(&self, scope: &str) -> bool {
+        let grants = |granted: &str| match granted.strip_suffix('*') {
+            Some(beginning) => scope.starts_with(beginning),
+            None => granted == scope,
+        };
+        self.scopes.is_empty() || self.scopes.iter().any(|granted| grants(granted))
     }
 }
 
@@ -260,6 +279,7 @@ impl Entry for KeyEntry {
             revoked: key.spec.revoked || status.revoked_at.is_some() || deleted,
             expires_at: key.spec.expires_at.map(|time| time.0),
             rate: key.spec.rate_limit.as_ref().map(rate),
+            scopes: key.spec.scopes.into_iter().map(Into::into).collect(),
             allowed: allowed
                 .collect::<Result<_, _>>()
                 .map_err(|_| "spec.allowedCidrs holds what is no CIDR")?,
@@ -269,6 +289,44 @@ impl Entry for KeyEntry {
 
     fn claims(&self) -> impl Iterator<Item = [u8; HASH_LENGTH]> {
         self.hashes.iter().map(|hash| *hash.value.bytes())
+    }
+}
+
+impl Entry for Claimant {
+    type Resource = GlyphApi;
+    type Claim = Infallible;
+    const KIND: Kind = Kind::Api;
+
+    fn read(name: &ObjectName, api: GlyphApi) -> Result<Option<Self>, String> {
+        if let Some(endpoint) = routing::first_that_is_no_template(&api.spec) {
+            return Err(format!(
+                "in spec.endpoints: the path at place {endpoint} is no template"
+            ));
+        }
+        let made = api.metadata.creation_timestamp.map(|made| made.0);
+        Ok(Some(Self {
+            made: made.unwrap_or(Timestamp::MAX),
+            name: name.as_str().to_owned(),
+            claim: Claim::Endpoints(Arc::new(api.spec)),
+        }))
+    }
+
+    /// Its hosts, as far as they can be read, so that nothing passes there.
+    fn of_malformed(name: &ObjectName, object: &DynamicObject) -> Option<Self> {
+        let hosts = match object.data.pointer("/spec/hosts") {
+            None => Some(Vec::new()),
+            Some(hosts) => serde_json::from_value(hosts.clone()).ok(),
+        };
+        let made = object.metadata.creation_timestamp.as_ref();
+        Some(Self {
+            made: made.map_or(Timestamp::MAX, |made| made.0),
+            name: name.as_str().to_owned(),
+            claim: Claim::Unreadable(hosts),
+        })
+    }
+
+    fn claims(&self) -> impl Iterator<Item = Infallible> {
+        std::iter::empty()
     }
 }
 

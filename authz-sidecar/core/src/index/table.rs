@@ -24,6 +24,11 @@ pub(super) trait Entry: PartialEq + Sized {
     /// With what is wrong, without quoting any value.
     fn read(name: &ObjectName, resource: Self::Resource) -> Result<Option<Self>, String>;
 
+    /// What to keep of a resource that cannot be read: nothing, where that can only take something away.
+    fn of_malformed(_name: &ObjectName, _object: &DynamicObject) -> Option<Self> {
+        None
+    }
+
     fn claims(&self) -> impl Iterator<Item = Self::Claim>;
 }
 
@@ -53,6 +58,10 @@ impl<E: Entry> Table<E> {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &E> {
+        self.entries.values()
     }
 
     pub(super) fn get(&self, name: &ObjectName) -> Option<&E> {
@@ -104,10 +113,10 @@ impl<E: Entry> Table<E> {
 
     fn apply(&mut self, object: DynamicObject) -> Updated {
         let name = name_of(&object);
-        let (entry, malformed) = match read::<E>(&name, object) {
+        let (entry, malformed) = match read::<E>(&name, &object) {
             Ok(entry) => (entry, None),
             Err(reason) => (
-                None,
+                E::of_malformed(&name, &object),
                 Some(Malformed {
                     kind: E::KIND,
                     name: name.clone(),
@@ -179,7 +188,7 @@ fn name_of(object: &DynamicObject) -> ObjectName {
     )
 }
 
-fn read<E: Entry>(name: &ObjectName, object: DynamicObject) -> Result<Option<E>, String> {
+fn read<E: Entry>(name: &ObjectName, object: &DynamicObject) -> Result<Option<E>, String> {
     let resource = serde_json::to_value(object).and_then(serde_json::from_value::<E::Resource>);
     E::read(
         name,

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::protobuf::Writer;
-use crate::request::{CREDENTIAL_HEADERS, CUSTOMER, KEY_ID, SUBJECT, TIER};
+use crate::upstream;
 use crate::verdict::{Denial, Permit, Verdict};
 
 /// `HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD`. Always written: what an absent one means differs between versions.
@@ -39,33 +39,14 @@ impl Answer {
 
 /// `status {code: OK}` and `OkHttpResponse`.
 fn ok(response: &mut Writer, permit: &Permit) {
-    let identity = [
-        (CUSTOMER, Some(permit.customer().as_str())),
-        (SUBJECT, permit.subject()),
-        (TIER, Some(permit.tier().name())),
-        (KEY_ID, Some(permit.key_id())),
-    ];
     response.message(1, |_| {});
     response.message(3, |ok| {
-        for (name, value) in identity {
+        for (name, value) in upstream::identity(permit) {
             if let Some(value) = value {
                 header(ok, 2, name, value);
             }
         }
-        // Envoy sets first and removes last: a header that was just set must not be named here.
-        let kept = |name: &str| {
-            identity
-                .iter()
-                .any(|(set, value)| value.is_some() && *set == name)
-        };
-        let absent = identity
-            .iter()
-            .filter(|(_, value)| value.is_none())
-            .map(|(name, _)| *name);
-        for name in CREDENTIAL_HEADERS.into_iter().chain(absent) {
-            ok.text(5, name);
-        }
-        for name in permit.inbound_headers().iter().filter(|name| !kept(name)) {
+        for name in upstream::removed(permit) {
             ok.text(5, name);
         }
         permit

@@ -75,11 +75,13 @@ fn source<'a>(view: &mut RequestView<'a>, peer: &'a [u8]) -> Result<(), Malforme
 fn http_request<'a>(view: &mut RequestView<'a>, message: &'a [u8]) -> Result<(), Malformed> {
     each(message, |number, bytes| {
         match number {
+            2 => view.method = text(bytes)?,
             3 => {
                 let (name, value) = map_entry(bytes)?;
                 view.add_header(name, value);
             }
             4 => view.path = bytes,
+            5 => view.host = text(bytes)?,
             13 => header_map(view, bytes)?,
             _ => {}
         }
@@ -132,11 +134,13 @@ fn map_entry(message: &[u8]) -> Result<(&str, &[u8]), Malformed> {
     Ok((key, value))
 }
 
-/// The gateway's own words on a route: `context_extensions: {glyph.cost: "5"}`.
+/// The gateway's own words on a route: `context_extensions: {glyph.cost: "5", glyph.scopes: "items:write"}`.
 fn context_extension<'a>(view: &mut RequestView<'a>, entry: &'a [u8]) -> Result<(), Malformed> {
     let (key, value) = map_entry(entry)?;
-    if key == "glyph.cost" {
-        view.cost = Some(value);
+    match key {
+        "glyph.cost" => view.cost = Some(value),
+        "glyph.scopes" => view.scopes = Some(value),
+        _ => {}
     }
     Ok(())
 }

@@ -11,11 +11,11 @@ use prost::Message as _;
 use serde_json::json;
 
 use super::*;
-use crate::fixtures::{KEY, World, customer, request};
+use crate::Counted;
+use crate::fixtures::{KEY, World, customer, metered, request};
 use crate::index::Kind;
 use crate::request::{Field, RequestView};
 use crate::verdict::{Code, Denial};
-use crate::{Counted, authorize};
 
 fn check(http: auth::attribute_context::HttpRequest) -> auth::CheckRequest {
     let socket = core::SocketAddress {
@@ -39,6 +39,7 @@ fn check(http: auth::attribute_context::HttpRequest) -> auth::CheckRequest {
         }),
         context_extensions: HashMap::from([
             ("glyph.cost".into(), "3".into()),
+            ("glyph.scopes".into(), "a b".into()),
             ("other".into(), "4".into()),
         ]),
         ..Default::default()
@@ -80,7 +81,7 @@ fn raw(headers: &[(&str, &[u8])]) -> auth::attribute_context::HttpRequest {
 /// The verdict on a message, as the adapter reaches it.
 fn verdict(world: &World, message: &[u8], counted: Counted) -> crate::Verdict {
     let view = read_check(message).map_err(|error| Denial::unavailable(error.to_string()))?;
-    authorize(&view, world.basis())?.settle(counted)
+    metered(&view, world.basis())?.settle(counted)
 }
 
 fn admitted() -> Counted {
@@ -138,7 +139,11 @@ fn a_check_that_envoy_encodes_is_read_by_need() {
         (["x_glyph_tier"].as_slice(), b"/v1/items?a=b".as_slice())
     );
     assert_eq!(view.client, Some("203.0.113.7".parse().unwrap()));
-    assert_eq!(view.cost, Some(b"3".as_slice()));
+    assert_eq!((view.method, view.host), ("POST", "api.example"));
+    assert_eq!(
+        (view.cost, view.scopes),
+        (Some(b"3".as_slice()), Some(b"a b".as_slice()))
+    );
 }
 
 #[test]
@@ -217,6 +222,9 @@ fn every_denial_has_a_status_a_code_that_denies_and_a_problem_document() {
         Code::PaymentRequired,
         Code::Suspended,
         Code::AddressDenied,
+        Code::ScopeDenied,
+        Code::MalformedPath,
+        Code::NoSuchEndpoint,
         Code::RateLimited,
         Code::QuotaExceeded,
         Code::Unavailable,
@@ -360,7 +368,7 @@ fn no_answer_holds_the_key_it_is_about() {
     };
     for view in [request(), twice, in_url] {
         let verdict =
-            authorize(&view, world.basis()).and_then(|admission| admission.settle(admitted()));
+            metered(&view, world.basis()).and_then(|admission| admission.settle(admitted()));
         let answer = Answer::of(&verdict).into_bytes();
         assert!(
             !answer

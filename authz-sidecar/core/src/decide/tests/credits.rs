@@ -138,7 +138,7 @@ fn credits_taken_and_left_are_told_and_a_refusal_says_what_is_left_and_what_to_d
             cost: Some(cost),
             ..request()
         };
-        let admission = authorize(&request, world.basis()).ok().unwrap();
+        let admission = metered(&request, world.basis()).ok().unwrap();
         let counted = counted(Decision::QuotaExceeded, used, 0, left);
         let denial = admission.settle(counted).unwrap_err();
         assert_eq!(denial.code(), Code::QuotaExceeded);

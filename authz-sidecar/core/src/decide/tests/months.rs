@@ -11,7 +11,7 @@ fn a_second_and_a_clock_five_seconds_off_around_a_months_edge_choose_the_month_a
             now: at(time),
             ..world.basis()
         };
-        let admission = authorize(&request(), basis).ok().unwrap();
+        let admission = metered(&request(), basis).ok().unwrap();
         let period = admission.spend().period;
         assert!((period.start..period.end).contains(&at(time).as_second()));
         let day = |second| Timestamp::from_second(second).unwrap().to_string();
@@ -83,7 +83,7 @@ fn quota_tier_and_end_change_over_with_the_period_though_no_news_comes() {
             now: at(time),
             ..world.basis()
         };
-        let admission = authorize(&request(), basis).ok().unwrap();
+        let admission = metered(&request(), basis).ok().unwrap();
         let spend = admission.spend();
         let start = Timestamp::from_second(spend.period.start).unwrap();
         (spend.limit, start.strftime("%m-%d").to_string())
