@@ -167,6 +167,44 @@ impl Cognito {
         answer.json()
     }
 
+    /// Where the public keys of the pool are. (Its tokens name AWS' own address as their issuer.)
+    #[must_use]
+    pub fn keys_url(&self) -> String {
+        format!("{}/{}/.well-known/jwks.json", self.url, self.pool_id)
+    }
+
+    /// Makes a user who has a password, and gives the user's `sub`.
+    ///
+    /// # Errors
+    /// When Cognito refuses.
+    pub async fn register(&self, email: &str, password: &str) -> Result<String> {
+        let named = json!({"UserPoolId": self.pool_id, "Username": email});
+        let mut user = named.clone();
+        user["MessageAction"] = "SUPPRESS".into();
+        user["UserAttributes"] = json!([{"Name": "email", "Value": email}]);
+        let made = self.call("AdminCreateUser", &user).await?;
+        let mut password_of = named;
+        password_of["Password"] = password.into();
+        password_of["Permanent"] = true.into();
+        self.call("AdminSetUserPassword", &password_of).await?;
+        let made = attributes(&made["User"]["Attributes"]);
+        Ok(text(&made, "/sub"))
+    }
+
+    /// Signs a user in: `{"AccessToken": …, "IdToken": …, …}`.
+    ///
+    /// # Errors
+    /// When Cognito refuses.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<Value> {
+        let asked = json!({
+            "ClientId": self.client_id,
+            "AuthFlow": "USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": email, "PASSWORD": password},
+        });
+        let answer = self.call("InitiateAuth", &asked).await?;
+        Ok(answer["AuthenticationResult"].clone())
+    }
+
     /// Everything moto logged so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -1,0 +1,416 @@
+//! Whose access tokens are taken: one user pool by the settings that the operator has too, or a list of them.
+
+use std::collections::HashSet;
+use std::str::FromStr;
+
+use anyhow::{Context as _, ensure};
+use glyph_authz_core::token::{Pool, Rules};
+use http::Uri;
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use crate::tokens::{Source, Tokens};
+
+/// Whose access tokens are taken.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Access tokens of Cognito")]
+pub struct TokenArgs {
+    /// The user pool whose access tokens are taken beside API keys, such as eu-central-1_AbCdEfGhI. Empty: none are.
+    #[arg(
+        long,
+        env = "AWS_COGNITO_USER_POOL_ID",
+        default_value = "",
+        value_name = "ID"
+    )]
+    pub cognito_user_pool_id: String,
+
+    /// The app clients of that pool whose tokens are taken, separated by commas.
+    #[arg(
+        long,
+        env = "AWS_COGNITO_CLIENT_ID",
+        value_delimiter = ',',
+        value_name = "ID"
+    )]
+    pub cognito_client_id: Vec<String>,
+
+    /// The pool's region. Empty: the one that the pool's id begins with.
+    #[arg(long, env = "AWS_REGION", default_value = "", value_name = "REGION")]
+    pub aws_region: String,
+
+    /// What the pool's tokens have as their issuer. Empty: https://cognito-idp.REGION.amazonaws.com/POOL.
+    #[arg(
+        long,
+        env = "GLYPH_COGNITO_ISSUER",
+        default_value = "",
+        value_name = "URL"
+    )]
+    pub cognito_issuer: String,
+
+    /// Where the pool's keys are. Empty: /.well-known/jwks.json below the issuer.
+    #[arg(
+        long,
+        env = "GLYPH_COGNITO_JWKS_URL",
+        default_value = "",
+        value_name = "URL"
+    )]
+    pub cognito_jwks_url: String,
+
+    /// Identifier of the pool's resource server for this API. Its scopes (IDENTIFIER/items:write) are then named as those
+    /// of keys are (items:write).
+    #[arg(
+        long,
+        env = "GLYPH_COGNITO_RESOURCE_SERVER",
+        default_value = "",
+        value_name = "IDENTIFIER"
+    )]
+    pub cognito_resource_server: String,
+
+    /// Take ID tokens as well. They are for the application that a user signs in to, and name no scopes.
+    #[arg(long, env = "GLYPH_COGNITO_ID_TOKENS", default_value_t = false, value_name = "BOOLEAN",
+        action = clap::ArgAction::Set)]
+    pub cognito_id_tokens: bool,
+
+    /// Several pools, instead of the settings above: a JSON list such as
+    /// [{"userPoolId": "eu-central-1_AbCdEfGhI", "clientIds": ["1h57kf5cpq17m0eml12EXAMPLE"]}], each with region, issuer,
+    /// jwksUrl, resourceServer and idTokens where they differ from the defaults.
+    #[arg(
+        long,
+        env = "GLYPH_COGNITO_POOLS",
+        default_value = "",
+        value_name = "JSON"
+    )]
+    pub cognito_pools: PoolList,
+
+    /// Seconds that a token's times may be off by, as clocks are: it is taken so much longer, and so much sooner.
+    #[arg(long, env = "GLYPH_TOKEN_LEEWAY", default_value_t = 30, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(0..=300))]
+    pub token_leeway: u32,
+
+    /// Seconds between fetches of a pool's keys. One that is not known is asked for at once, but no more than every 10 s.
+    #[arg(long, env = "GLYPH_JWKS_REFRESH", default_value_t = 300, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(10..=86_400))]
+    pub jwks_refresh: u32,
+
+    /// Seconds that keys are gone by when they cannot be fetched again; tokens are answered with 503 then.
+    #[arg(long, env = "GLYPH_JWKS_MAX_AGE", default_value_t = 86_400, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(60..=2_592_000))]
+    pub jwks_max_age: u32,
+}
+
+/// A pool, as it is written in the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PoolSetting {
+    user_pool_id: String,
+    client_ids: Vec<String>,
+    #[serde(default)]
+    region: String,
+    #[serde(default)]
+    issuer: String,
+    #[serde(default)]
+    jwks_url: String,
+    #[serde(default)]
+    resource_server: String,
+    #[serde(default)]
+    id_tokens: bool,
+}
+
+/// The list of pools.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolList(Vec<PoolSetting>);
+
+impl FromStr for PoolList {
+    type Err = serde_json::Error;
+
+    /// An empty variable is one that is not set.
+    fn from_str(text: &str) -> Result<Self, serde_json::Error> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_str(text).map(Self)
+    }
+}
+
+impl TokenArgs {
+    /// Whose tokens are taken; nobody's where no pool is named.
+    ///
+    /// # Errors
+    /// With a sentence that names the setting.
+    pub fn tokens(&self) -> anyhow::Result<Tokens> {
+        let seconds = |seconds: u32| SignedDuration::from_secs(seconds.into());
+        let rules = Rules {
+            leeway: seconds(self.token_leeway),
+            longest_age: seconds(self.jwks_max_age),
+        };
+        Ok(Tokens::new(
+            self.sources()?,
+            rules,
+            seconds(self.jwks_refresh),
+        ))
+    }
+
+    fn sources(&self) -> anyhow::Result<Vec<Source>> {
+        let listed = self
+            .cognito_pools
+            .0
+            .iter()
+            .map(|pool| ("GLYPH_COGNITO_POOLS", pool));
+        let one = self.one();
+        ensure!(
+            one.is_none() || self.cognito_pools.0.is_empty(),
+            "AWS_COGNITO_USER_POOL_ID and GLYPH_COGNITO_POOLS are both set: put that pool into the list, or remove the list"
+        );
+        let one = one
+            .iter()
+            .map(|pool| ("AWS_COGNITO_USER_POOL_ID and the settings beside it", pool));
+        let sources = listed.chain(one).map(|(setting, pool)| {
+            let id = &pool.user_pool_id;
+            source(pool).with_context(|| format!("in {setting}: the user pool \"{id}\""))
+        });
+        let sources: Vec<_> = sources.collect::<anyhow::Result<_>>()?;
+        let mut issuers = HashSet::new();
+        for source in &sources {
+            let issuer = &source.pool.issuer;
+            ensure!(
+                issuers.insert(issuer),
+                "in GLYPH_COGNITO_POOLS: two pools have the issuer {issuer}; put the clients of both into one"
+            );
+        }
+        Ok(sources)
+    }
+
+    /// The pool that is named outside of the list.
+    fn one(&self) -> Option<PoolSetting> {
+        (!self.cognito_user_pool_id.is_empty()).then(|| PoolSetting {
+            user_pool_id: self.cognito_user_pool_id.clone(),
+            client_ids: self.cognito_client_id.clone(),
+            region: self.aws_region.clone(),
+            issuer: self.cognito_issuer.clone(),
+            jwks_url: self.cognito_jwks_url.clone(),
+            resource_server: self.cognito_resource_server.clone(),
+            id_tokens: self.cognito_id_tokens,
+        })
+    }
+}
+
+fn source(setting: &PoolSetting) -> anyhow::Result<Source> {
+    let id = setting.user_pool_id.trim();
+    let (of_id, name) = id.split_once('_').unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_id =
+        !name.is_empty() && !of_id.is_empty() && id.bytes().all(|byte| plain(byte) || byte == b'_');
+    ensure!(
+        is_id,
+        "is none: an id is the region, `_` and a name, such as eu-central-1_AbCdEfGhI"
+    );
+    let clients = setting.client_ids.iter().map(|client| client.trim());
+    let clients: Vec<_> = clients
+        .filter(|client| !client.is_empty())
+        .map(str::to_owned)
+        .collect();
+    ensure!(
+        !clients.is_empty(),
+        "has no app client: name those whose tokens are taken (AWS_COGNITO_CLIENT_ID, or clientIds in the list)"
+    );
+    let region = match setting.region.trim() {
+        "" => of_id,
+        region => region,
+    };
+    let issuer = match setting.issuer.trim() {
+        "" => format!("https://cognito-idp.{region}.amazonaws.com/{id}"),
+        issuer => issuer.to_owned(),
+    };
+    let keys_at = match setting.jwks_url.trim() {
+        "" => format!("{}/.well-known/jwks.json", issuer.trim_end_matches('/')),
+        url => url.to_owned(),
+    };
+    let server = setting.resource_server.trim().trim_end_matches('/');
+    Ok(Source {
+        keys_at: address(&keys_at)?,
+        pool: Pool {
+            id: id.into(),
+            issuer,
+            clients,
+            id_tokens: setting.id_tokens,
+            resource_server: (!server.is_empty()).then(|| server.to_owned()),
+        },
+    })
+}
+
+/// An address that keys can be believed from: whoever stands between could put in their own over plain http.
+fn address(text: &str) -> anyhow::Result<Uri> {
+    let uri: Uri = text
+        .parse()
+        .with_context(|| format!("has its keys at {text}, which is no URL"))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    match uri.scheme_str() {
+        Some("https") if !host.is_empty() => Ok(uri),
+        Some("http") if is_here => Ok(uri),
+        _ => anyhow::bail!(
+            "has its keys at {text}: they are fetched over https (http only from this machine itself)"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::Settings;
+
+    fn sources(arguments: &[&str]) -> anyhow::Result<Vec<Source>> {
+        let settings = Settings::parse_from(["glyph-authz"].iter().chain(arguments));
+        settings.tokens.sources()
+    }
+
+    fn refused(arguments: &[&str]) -> String {
+        format!("{:#}", sources(arguments).err().unwrap())
+    }
+
+    #[test]
+    fn one_pool_takes_its_id_and_its_clients_and_the_rest_follows() {
+        let one = [
+            "--cognito-user-pool-id",
+            "eu-central-1_a",
+            "--cognito-client-id",
+            "x, y",
+        ];
+        let sources = sources(&one).unwrap();
+        let [source] = &sources[..] else {
+            panic!("{sources:?}")
+        };
+        assert_eq!(
+            source.pool.issuer,
+            "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a"
+        );
+        assert_eq!(
+            source.keys_at.to_string(),
+            format!("{}/.well-known/jwks.json", source.pool.issuer)
+        );
+        assert_eq!(source.pool.clients, ["x", "y"]);
+        assert!(!source.pool.id_tokens && source.pool.resource_server.is_none());
+    }
+
+    #[test]
+    fn several_pools_are_a_list_each_with_what_differs() {
+        let list = r#"[{"userPoolId": "eu-west-1_a", "clientIds": ["x"]},
+            {"userPoolId": "eu-west-1_b", "clientIds": ["y"], "region": "cn-north-1", "idTokens": true,
+             "issuer": "https://login.example/b", "jwksUrl": "http://127.0.0.1:5000/b", "resourceServer": "https://api/"}]"#;
+        let sources = sources(&["--cognito-pools", list]).unwrap();
+        let [a, b] = &sources[..] else {
+            panic!("{sources:?}")
+        };
+        assert_eq!(
+            a.pool.issuer,
+            "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_a"
+        );
+        assert_eq!(
+            (b.pool.issuer.as_str(), b.keys_at.to_string().as_str()),
+            ("https://login.example/b", "http://127.0.0.1:5000/b")
+        );
+        assert_eq!(
+            (b.pool.id_tokens, b.pool.resource_server.as_deref()),
+            (true, Some("https://api"))
+        );
+    }
+
+    #[test]
+    fn no_pool_is_no_tokens_also_where_variables_are_empty_or_only_a_region_is_set() {
+        assert!(sources(&[]).unwrap().is_empty());
+        let empty = [
+            "--cognito-user-pool-id",
+            "",
+            "--cognito-client-id",
+            "",
+            "--cognito-pools",
+            " ",
+        ];
+        assert!(sources(&empty).unwrap().is_empty());
+        assert!(sources(&["--aws-region", "eu-west-1"]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_pool_that_cannot_be_meant_is_refused_with_what_to_change() {
+        for (arguments, said) in [
+            (
+                vec!["--cognito-user-pool-id", "eu-west-1_a"],
+                "has no app client",
+            ),
+            (
+                vec!["--cognito-user-pool-id", "pool", "--cognito-client-id", "x"],
+                "such as eu-central-1_AbCdEfGhI",
+            ),
+            (
+                vec![
+                    "--cognito-user-pool-id",
+                    "a_b/c",
+                    "--cognito-client-id",
+                    "x",
+                ],
+                "an id is the region",
+            ),
+            (
+                vec![
+                    "--cognito-user-pool-id",
+                    "a_b",
+                    "--cognito-client-id",
+                    "x",
+                    "--cognito-jwks-url",
+                    "http://keys.example/",
+                ],
+                "over https",
+            ),
+            (
+                vec![
+                    "--cognito-user-pool-id",
+                    "a_b",
+                    "--cognito-client-id",
+                    "x",
+                    "--cognito-jwks-url",
+                    "keys",
+                ],
+                "over https",
+            ),
+            (
+                vec![
+                    "--cognito-pools",
+                    r#"[{"userPoolId":"a_b","clientIds":[]}]"#,
+                ],
+                "in GLYPH_COGNITO_POOLS",
+            ),
+            (
+                vec![
+                    "--cognito-pools",
+                    r#"[{"userPoolId":"a_b","clientIds":["x"]},{"userPoolId":"a_b","clientIds":["y"]}]"#,
+                ],
+                "two pools have the issuer",
+            ),
+            (
+                vec![
+                    "--cognito-user-pool-id",
+                    "a_b",
+                    "--cognito-pools",
+                    r#"[{"userPoolId":"a_b","clientIds":["x"]}]"#,
+                ],
+                "are both set",
+            ),
+        ] {
+            let refused = refused(&arguments);
+            assert!(refused.contains(said), "{refused}");
+        }
+        for list in [
+            "{}",
+            "[",
+            r#"[{"userPoolId":"a_b"}]"#,
+            r#"[{"userPoolId":"a_b","clientIds":["x"],"clientID":"y"}]"#,
+        ] {
+            let refused = Settings::try_parse_from(["glyph-authz", "--cognito-pools", list]);
+            assert!(refused.is_err(), "{list}");
+        }
+    }
+}
