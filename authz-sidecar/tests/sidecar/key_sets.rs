@@ -1,5 +1,7 @@
 //! A pool's keys: changed in mid-flight, away, late, or something else. CASES 36, 38, 39.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use glyph_crds::{GlyphCustomer, Tier};
 use glyph_harness::net::Answer;
@@ -7,9 +9,11 @@ use glyph_harness::pool::{KeyServer, Reply, SigningKey, jwks};
 use glyph_harness::{Result, Settings, poll_until};
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, Stage, answer, code, now};
+use crate::stage::{Stage, answer, code, now};
 
 const POOL: &str = "eu-central-1_test";
+/// Longer than the ten seconds that pass between two fetches, and the five that one may take.
+const FETCHED: Duration = Duration::from_secs(40);
 const SUBJECT: &str = "0f9b8a7c-1111-4222-8333-444455556666";
 
 /// A stage where tokens of a pool are taken whose keys the test holds.
@@ -51,7 +55,7 @@ impl Signing {
     async fn until(&self, token: &str, status: u16) -> Answer {
         let probe = async || Some(self.with(token).await).filter(|answer| answer.status == status);
         let what = format!("{status} for a token");
-        poll_until(&what, SOON, probe).await.unwrap()
+        poll_until(&what, FETCHED, probe).await.unwrap()
     }
 
     /// Requests with keys never notice.
@@ -101,7 +105,7 @@ async fn a_key_that_comes_in_mid_flight_is_fetched_while_its_first_token_waits()
         signing.with(&other).await;
         (signing.with(&token(&first)).await.status == 401).then_some(())
     };
-    poll_until("the first key, taken away, to be refused", SOON, gone).await?;
+    poll_until("the first key, taken away, to be refused", FETCHED, gone).await?;
     assert_eq!(signing.with(&token(&second)).await.status, 200);
     Ok(())
 }
@@ -118,7 +122,7 @@ async fn goes_on(bad: Reply, said: &str) {
     assert_eq!(refusal(&refused), (503, "unavailable".to_owned()));
     assert!(!refused.header("retry-after").is_empty());
     let logged = async || signing.stage.sidecar.log().contains(said).then_some(());
-    poll_until(said, SOON, logged).await.unwrap();
+    poll_until(said, FETCHED, logged).await.unwrap();
     assert_eq!(signing.with(&token(&first)).await.status, 200, "{said}");
     signing.keys_work().await;
 }
