@@ -6,7 +6,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use glyph_harness::{CommandOutput, ControlPlane, Namespace, chart, workspace_root};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a person has to say.
 const LEAST: [&str; 4] = [
@@ -16,7 +16,7 @@ const LEAST: [&str; 4] = [
     "redis.bundled.enabled=true",
 ];
 /// Everything that can be left out, and is not.
-const MOST: [&str; 22] = [
+const MOST: [&str; 24] = [
     "webhook.url=https://api.example/webhooks/stripe",
     "webhook.ingress.enabled=true",
     "webhook.ingress.className=nginx",
@@ -32,6 +32,8 @@ const MOST: [&str; 22] = [
     "operator.priorityClassName=system-cluster-critical",
     "authz.autoscaling.enabled=true",
     "authz.billingUrl=https://shop.example",
+    "authz.cognito[0].userPoolId=eu-central-1_AbCdEfGhI",
+    "authz.cognito[0].clientIds={shop,app}",
     "authz.gatewayServiceAccounts[0].namespace=gateways",
     "authz.gatewayServiceAccounts[0].name=envoy",
     "admission.exceptUsers[0]=admin@example.com",
@@ -122,7 +124,7 @@ async fn the_api_server_takes_every_optional_value_in_a_restricted_namespace_wit
 #[tokio::test]
 async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("refused").await?;
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (
             &[],
             "checkout.successUrl and checkout.cancelUrl are not set",
@@ -160,6 +162,10 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
             &[&LEAST[..], &["authz.whenRedisDown=allow"]].concat(),
             "/authz/whenRedisDown",
         ),
+        (
+            &[&LEAST[..], &["authz.cognito[0].userPoolId=eu-central-1_a"]].concat(),
+            "missing property 'clientIds'",
+        ),
     ];
     for (sets, sentence) in cases {
         let refused = helm(&namespace, &["template", "glyph"], sets).await?;
@@ -175,6 +181,53 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
             refused.stderr
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn user_pools_are_handed_to_the_sidecar_and_the_way_to_their_keys_is_open() -> Result<()> {
+    let namespace = ControlPlane::shared().await?.namespace("pools").await?;
+    let pools = [
+        "authz.cognito[0].userPoolId=eu-central-1_a",
+        "authz.cognito[0].clientIds={shop,app}",
+        "authz.cognito[1].userPoolId=eu-central-1_b",
+        "authz.cognito[1].clientIds={shop}",
+        "authz.cognito[1].jwksUrl=https://keys.example:8443/b",
+    ];
+    let list = ["apply", "--dry-run=server", "-f", "-", "-o", "json"];
+    let of = async |sets: &[&str]| -> Result<(Value, Value)> {
+        let yaml = rendered(&namespace, sets).await?;
+        let applied = namespace.kubectl_with_input(&list, &yaml).await?.ok()?;
+        let all: Value = serde_json::from_str(&applied)?;
+        let find = |kind: &str| {
+            let mut items = all["items"].as_array().into_iter().flatten();
+            let found = items
+                .find(|item| item["kind"] == kind && item["metadata"]["name"] == "glyph-authz");
+            found.cloned().context(format!("no {kind}"))
+        };
+        let deployment = find("Deployment")?;
+        let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+        let mut env = env.as_array().into_iter().flatten();
+        let pools = env.find(|variable| variable["name"] == "GLYPH_COGNITO_POOLS");
+        let egress = find("NetworkPolicy")?["spec"]["egress"].clone();
+        Ok((pools.cloned().unwrap_or_default(), egress))
+    };
+    let (none, closed) = of(&LEAST).await?;
+    ensure!(none.is_null(), "{none}");
+    let (handed, open) = of(&[&LEAST[..], &pools].concat()).await?;
+    let handed: Value = serde_json::from_str(handed["value"].as_str().context("no text")?)?;
+    assert_eq!(
+        handed,
+        json!([
+            {"userPoolId": "eu-central-1_a", "clientIds": ["shop", "app"]},
+            {"userPoolId": "eu-central-1_b", "clientIds": ["shop"], "jwksUrl": "https://keys.example:8443/b"},
+        ])
+    );
+    let more =
+        json!({"ports": [{"port": 443, "protocol": "TCP"}, {"port": 8443, "protocol": "TCP"}]});
+    let mut expected = closed.as_array().cloned().unwrap_or_default();
+    expected.push(more);
+    assert_eq!(open, Value::from(expected));
     Ok(())
 }
 
