@@ -15,7 +15,8 @@ use crate::tokens::{Source, Tokens};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Access tokens of Cognito")]
 pub struct TokenArgs {
-    /// The user pool whose access tokens are taken beside API keys, such as eu-central-1_AbCdEfGhI. Empty: none are.
+    /// The user pool whose access tokens are taken beside API keys, such as eu-central-1_AbCdEfGhI: it begins with its
+    /// region, whatever AWS_REGION says. Empty: none are.
     #[arg(
         long,
         env = "AWS_COGNITO_USER_POOL_ID",
@@ -32,10 +33,6 @@ pub struct TokenArgs {
         value_name = "ID"
     )]
     pub cognito_client_id: Vec<String>,
-
-    /// The pool's region. Empty: the one that the pool's id begins with.
-    #[arg(long, env = "AWS_REGION", default_value = "", value_name = "REGION")]
-    pub aws_region: String,
 
     /// What the pool's tokens have as their issuer. Empty: https://cognito-idp.REGION.amazonaws.com/POOL.
     #[arg(
@@ -71,8 +68,8 @@ pub struct TokenArgs {
     pub cognito_id_tokens: bool,
 
     /// Several pools, instead of the settings above: a JSON list such as
-    /// [{"userPoolId": "eu-central-1_AbCdEfGhI", "clientIds": ["1h57kf5cpq17m0eml12EXAMPLE"]}], each with region, issuer,
-    /// jwksUrl, resourceServer and idTokens where they differ from the defaults.
+    /// [{"userPoolId": "eu-central-1_AbCdEfGhI", "clientIds": ["1h57kf5cpq17m0eml12EXAMPLE"]}], each with issuer, jwksUrl,
+    /// resourceServer and idTokens where they differ from the defaults.
     #[arg(
         long,
         env = "GLYPH_COGNITO_POOLS",
@@ -103,8 +100,6 @@ pub struct TokenArgs {
 pub struct PoolSetting {
     user_pool_id: String,
     client_ids: Vec<String>,
-    #[serde(default)]
-    region: String,
     #[serde(default)]
     issuer: String,
     #[serde(default)]
@@ -184,7 +179,6 @@ impl TokenArgs {
         (!self.cognito_user_pool_id.is_empty()).then(|| PoolSetting {
             user_pool_id: self.cognito_user_pool_id.clone(),
             client_ids: self.cognito_client_id.clone(),
-            region: self.aws_region.clone(),
             issuer: self.cognito_issuer.clone(),
             jwks_url: self.cognito_jwks_url.clone(),
             resource_server: self.cognito_resource_server.clone(),
@@ -195,10 +189,11 @@ impl TokenArgs {
 
 fn source(setting: &PoolSetting) -> anyhow::Result<Source> {
     let id = setting.user_pool_id.trim();
-    let (of_id, name) = id.split_once('_').unwrap_or_default();
+    let (region, name) = id.split_once('_').unwrap_or_default();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let is_id =
-        !name.is_empty() && !of_id.is_empty() && id.bytes().all(|byte| plain(byte) || byte == b'_');
+    let is_id = !name.is_empty()
+        && !region.is_empty()
+        && id.bytes().all(|byte| plain(byte) || byte == b'_');
     ensure!(
         is_id,
         "is none: an id is the region, `_` and a name, such as eu-central-1_AbCdEfGhI"
@@ -212,10 +207,6 @@ fn source(setting: &PoolSetting) -> anyhow::Result<Source> {
         !clients.is_empty(),
         "has no app client: name those whose tokens are taken (AWS_COGNITO_CLIENT_ID, or clientIds in the list)"
     );
-    let region = match setting.region.trim() {
-        "" => of_id,
-        region => region,
-    };
     let issuer = match setting.issuer.trim() {
         "" => format!("https://cognito-idp.{region}.amazonaws.com/{id}"),
         issuer => issuer.to_owned(),
@@ -299,7 +290,7 @@ mod tests {
     #[test]
     fn several_pools_are_a_list_each_with_what_differs() {
         let list = r#"[{"userPoolId": "eu-west-1_a", "clientIds": ["x"]},
-            {"userPoolId": "eu-west-1_b", "clientIds": ["y"], "region": "cn-north-1", "idTokens": true,
+            {"userPoolId": "eu-west-1_b", "clientIds": ["y"], "idTokens": true,
              "issuer": "https://login.example/b", "jwksUrl": "http://127.0.0.1:5000/b", "resourceServer": "https://api/"}]"#;
         let sources = sources(&["--cognito-pools", list]).unwrap();
         let [a, b] = &sources[..] else {
@@ -320,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn no_pool_is_no_tokens_also_where_variables_are_empty_or_only_a_region_is_set() {
+    fn no_pool_is_no_tokens_also_where_variables_are_empty() {
         assert!(sources(&[]).unwrap().is_empty());
         let empty = [
             "--cognito-user-pool-id",
@@ -331,7 +322,6 @@ mod tests {
             " ",
         ];
         assert!(sources(&empty).unwrap().is_empty());
-        assert!(sources(&["--aws-region", "eu-west-1"]).unwrap().is_empty());
     }
 
     #[test]

@@ -21,7 +21,6 @@ fn taking(settings: Settings, cognito: &Cognito) -> Settings {
     settings
         .set("AWS_COGNITO_USER_POOL_ID", cognito.pool_id())
         .set("AWS_COGNITO_CLIENT_ID", cognito.client_id())
-        .set("AWS_REGION", cognito.region())
         .set("GLYPH_COGNITO_JWKS_URL", cognito.keys_url())
 }
 
