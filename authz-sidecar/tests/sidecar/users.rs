@@ -16,18 +16,10 @@ struct SignedIn {
     tokens: Value,
 }
 
-/// The sidecar's part of what the operator is told, and where the keys really are.
-fn taking(settings: Settings, cognito: &Cognito) -> Settings {
-    settings
-        .set("AWS_COGNITO_USER_POOL_ID", cognito.pool_id())
-        .set("AWS_COGNITO_CLIENT_ID", cognito.client_id())
-        .set("GLYPH_COGNITO_JWKS_URL", cognito.keys_url())
-}
-
 impl SignedIn {
     async fn set(more: impl FnOnce(Settings) -> Settings) -> Result<Self> {
         let cognito = Cognito::start().await?;
-        let stage = Stage::set_with(|settings| more(taking(settings, &cognito))).await?;
+        let stage = Stage::set_with(|settings| more(settings.tokens_of(&cognito))).await?;
         let sub = cognito.register(EMAIL, PASSWORD).await?;
         let tokens = cognito.sign_in(EMAIL, PASSWORD).await?;
         let known = json!({"cognitoSub": sub});

@@ -178,17 +178,30 @@ impl Cognito {
     /// # Errors
     /// When Cognito refuses.
     pub async fn register(&self, email: &str, password: &str) -> Result<String> {
-        let named = json!({"UserPoolId": self.pool_id, "Username": email});
-        let mut user = named.clone();
-        user["MessageAction"] = "SUPPRESS".into();
-        user["UserAttributes"] = json!([{"Name": "email", "Value": email}]);
+        let user = json!({
+            "UserPoolId": self.pool_id,
+            "Username": email,
+            "MessageAction": "SUPPRESS",
+            "UserAttributes": [{"Name": "email", "Value": email}],
+        });
         let made = self.call("AdminCreateUser", &user).await?;
-        let mut password_of = named;
-        password_of["Password"] = password.into();
-        password_of["Permanent"] = true.into();
-        self.call("AdminSetUserPassword", &password_of).await?;
+        self.set_password(email, password).await?;
         let made = attributes(&made["User"]["Attributes"]);
         Ok(text(&made, "/sub"))
+    }
+
+    /// Gives a user a password, as one does who was invited.
+    ///
+    /// # Errors
+    /// When Cognito refuses.
+    pub async fn set_password(&self, email: &str, password: &str) -> Result<()> {
+        let asked = json!({
+            "UserPoolId": self.pool_id,
+            "Username": email,
+            "Password": password,
+            "Permanent": true,
+        });
+        self.call("AdminSetUserPassword", &asked).await.map(drop)
     }
 
     /// Signs a user in: `{"AccessToken": …, "IdToken": …, …}`.

@@ -8,13 +8,7 @@ use super::*;
 #[tokio::test]
 async fn a_token_is_its_users_through_each_front_and_a_damaged_one_nobodys() -> Result<()> {
     let cognito = Cognito::start().await?;
-    let fronts = Fronts::set_with(|settings| {
-        settings
-            .set("AWS_COGNITO_USER_POOL_ID", cognito.pool_id())
-            .set("AWS_COGNITO_CLIENT_ID", cognito.client_id())
-            .set("GLYPH_COGNITO_JWKS_URL", cognito.keys_url())
-    })
-    .await?;
+    let fronts = Fronts::set_with(|settings| settings.tokens_of(&cognito)).await?;
     let (email, password) = ("ada@example.com", "Correct-horse-7");
     let sub = cognito.register(email, password).await?;
     let tokens = cognito.sign_in(email, password).await?;
