@@ -110,6 +110,22 @@ async fn a_key_that_comes_in_mid_flight_is_fetched_while_its_first_token_waits()
     Ok(())
 }
 
+#[tokio::test]
+async fn a_key_that_its_pool_takes_away_stops_tokens_that_were_seen_before() -> Result<()> {
+    let (first, second) = (SigningKey::first()?, SigningKey::second()?);
+    let both = Reply::of(jwks(&[&first, &second]));
+    let often = |settings: Settings| settings.set("GLYPH_JWKS_REFRESH", "10");
+    let signing = Signing::set_with(both, often).await?;
+    let (going, staying) = (token(&first), token(&second));
+    signing.until(&going, 200).await;
+    assert_eq!(signing.with(&going).await.status, 200);
+    signing.server.reply(Reply::of(jwks(&[&second])));
+    let refused = signing.until(&going, 401).await;
+    assert!(refused.text().contains("does not have (any more)"));
+    assert_eq!(signing.with(&staying).await.status, 200);
+    Ok(())
+}
+
 /// With keys that are known, while the address answers `bad`, of which the log says `said`.
 async fn goes_on(bad: Reply, said: &str) {
     let first = SigningKey::first().unwrap();
