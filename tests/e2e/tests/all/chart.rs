@@ -18,7 +18,7 @@ const LEAST: [&str; 4] = [
     "redis.bundled.enabled=true",
 ];
 /// Everything that can be left out, and is not.
-const MOST: [&str; 24] = [
+const MOST: [&str; 26] = [
     "webhook.url=https://api.example/webhooks/stripe",
     "webhook.ingress.enabled=true",
     "webhook.ingress.className=nginx",
@@ -36,6 +36,8 @@ const MOST: [&str; 24] = [
     "authz.http.enabled=true",
     "networkPolicy.gateways[0].podSelector.matchLabels.app=envoy",
     "authz.billingUrl=https://shop.example",
+    "authz.cognito[0].userPoolId=eu-central-1_AbCdEfGhI",
+    "authz.cognito[0].clientIds={shop,app}",
     "authz.gatewayServiceAccounts[0].namespace=gateways",
     "authz.gatewayServiceAccounts[0].name=envoy",
     "admission.exceptUsers[0]=admin@example.com",
@@ -142,7 +144,7 @@ async fn the_api_server_takes_every_optional_value_in_a_restricted_namespace_wit
 #[tokio::test]
 async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("refused").await?;
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
         (
             &[],
             "checkout.successUrl and checkout.cancelUrl are not set",
@@ -184,6 +186,10 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
             &[&LEAST[..], &["authz.http.enabled=true"]].concat(),
             "every pod of the cluster could ask. Name your gateways",
         ),
+        (
+            &[&LEAST[..], &["authz.cognito[0].userPoolId=eu-central-1_a"]].concat(),
+            "missing property 'clientIds'",
+        ),
     ];
     for (sets, sentence) in cases {
         let refused = helm(&namespace, &["template", "glyph"], sets).await?;
@@ -199,6 +205,44 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
             refused.stderr
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn user_pools_are_handed_to_the_sidecar_and_the_way_to_their_keys_is_open() -> Result<()> {
+    let namespace = ControlPlane::shared().await?.namespace("pools").await?;
+    let pools = [
+        "authz.cognito[0].userPoolId=eu-central-1_a",
+        "authz.cognito[0].clientIds={shop,app}",
+        "authz.cognito[1].userPoolId=eu-central-1_b",
+        "authz.cognito[1].clientIds={shop}",
+        "authz.cognito[1].jwksUrl=https://keys.example:8443/b",
+    ];
+    let of = async |sets: &[&str]| -> Result<(Value, Value)> {
+        let items = items(&namespace, sets).await?;
+        let deployment = the(&items, "Deployment", "-authz")?;
+        let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+        let mut env = env.as_array().into_iter().flatten();
+        let pools = env.find(|variable| variable["name"] == "GLYPH_COGNITO_POOLS");
+        let egress = the(&items, "NetworkPolicy", "-authz")?["spec"]["egress"].clone();
+        Ok((pools.cloned().unwrap_or_default(), egress))
+    };
+    let (none, closed) = of(&LEAST).await?;
+    ensure!(none.is_null(), "{none}");
+    let (handed, open) = of(&[&LEAST[..], &pools].concat()).await?;
+    let handed: Value = serde_json::from_str(handed["value"].as_str().context("no text")?)?;
+    assert_eq!(
+        handed,
+        json!([
+            {"userPoolId": "eu-central-1_a", "clientIds": ["shop", "app"]},
+            {"userPoolId": "eu-central-1_b", "clientIds": ["shop"], "jwksUrl": "https://keys.example:8443/b"},
+        ])
+    );
+    let more =
+        json!({"ports": [{"port": 443, "protocol": "TCP"}, {"port": 8443, "protocol": "TCP"}]});
+    let mut expected = closed.as_array().cloned().unwrap_or_default();
+    expected.push(more);
+    assert_eq!(open, Value::from(expected));
     Ok(())
 }
 

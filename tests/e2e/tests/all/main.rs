@@ -10,4 +10,5 @@ mod releases;
 mod secrecy;
 mod setup;
 mod support;
+mod users;
 mod webhooks;
