@@ -1,7 +1,6 @@
 //! The client against moto's Cognito, and against answers of AWS' that moto never gives.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -30,7 +29,7 @@ fn client(settings: &[(&'static str, &str)]) -> CognitoIdentity {
         found.map(|(_, value)| value.clone())
     };
     let credentials = Credentials::with_environment(&CredentialArgs::default(), environment);
-    CognitoIdentity::new(credentials.unwrap())
+    CognitoIdentity::new(credentials.unwrap(), &Metrics::default())
 }
 
 fn of(cognito: &Cognito) -> CognitoIdentity {
@@ -122,7 +121,7 @@ async fn settings_that_change_are_in_force_at_the_next_call() {
         credentials_dir: Some(files.path().to_owned()),
     };
     let credentials = Credentials::with_environment(&args, |_| None).unwrap();
-    let identity = CognitoIdentity::new(credentials.clone());
+    let identity = CognitoIdentity::new(credentials.clone(), &Metrics::default());
     assert!(!identity.configured());
 
     write(USER_POOL, cognito.pool_id());
@@ -242,7 +241,7 @@ async fn the_secret_access_key_stands_in_no_log_line_at_trace() {
 async fn without_access_keys_the_setting_is_named() {
     let environment = |name: &str| (name == USER_POOL).then(|| "eu-central-1_pool".to_owned());
     let credentials = Credentials::with_environment(&CredentialArgs::default(), environment);
-    let identity = CognitoIdentity::new(credentials.unwrap());
+    let identity = CognitoIdentity::new(credentials.unwrap(), &Metrics::default());
     let error = identity.user("ada").await.unwrap_err();
     assert_eq!(error.class, FailureClass::Credential("AWS_ACCESS_KEY_ID"));
 }
