@@ -71,12 +71,18 @@ pub struct Metrics {
 }
 
 impl Default for Metrics {
+    /// Of what is rare, the zeros as well: the first of its kind is an increase too.
     fn default() -> Self {
+        let malformed = Family::<OfKind, Counter>::default();
+        for kind in Kind::ALL {
+            let kind = kind.as_str();
+            drop(malformed.get_or_create_owned(&OfKind { kind }));
+        }
         Self {
             decisions: Family::default(),
             credits: Family::default(),
             seconds: Histogram::new(SECONDS),
-            malformed: Family::default(),
+            malformed,
             redis: RedisMetrics::default(),
             standing: Standing::default(),
             tiers: Names::default(),

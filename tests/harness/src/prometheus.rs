@@ -83,7 +83,10 @@ impl Prometheus {
         let mut prometheus = command(program);
         prometheus.current_dir(&folder);
         prometheus.arg(format!("--config.file={}", file.display()));
-        prometheus.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
+        prometheus.arg(format!(
+            "--storage.tsdb.path={}",
+            folder.join("data").display()
+        ));
         prometheus.arg(format!("--web.listen-address={listen}"));
         prometheus.args(["--log.level=warn", "--storage.tsdb.no-lockfile"]);
         let log = folder.join("prometheus.log");
@@ -173,7 +176,11 @@ fn configuration(targets: &[(&str, String)], has_rules: bool) -> Value {
         .iter()
         .map(|(job, targets)| json!({"job_name": job, "static_configs": [{"targets": targets}]}))
         .collect();
-    let rules = if has_rules { vec!["rules.yml"] } else { Vec::new() };
+    let rules = if has_rules {
+        vec!["rules.yml"]
+    } else {
+        Vec::new()
+    };
     json!({
         "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY},
         "rule_files": rules,

@@ -35,6 +35,9 @@ async fn promtool_says_what_is_wrong_with_a_rule() -> Result<()> {
     let rules = r#"{"groups": [{"name": "g", "rules": [{"alert": "A", "expr": "sum("}]}]}"#;
     std::fs::write(folder.join("rules.yml"), rules).unwrap();
     let checked = promtool(&folder, &["check", "rules", "rules.yml"]).await?;
-    assert!(checked.code != 0 && checked.stderr.contains("parse error"), "{checked:?}");
+    assert!(
+        checked.code != 0 && checked.stderr.contains("parse error"),
+        "{checked:?}"
+    );
     Ok(())
 }

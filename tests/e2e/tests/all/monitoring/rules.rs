@@ -1,0 +1,479 @@
+//! Every alert both ways by promtool, with the values that the chart has by default: it fires for what it is about, and stays
+//! silent for what is close to it.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Result, ensure};
+use glyph_harness::{ControlPlane, promtool, run_folder, workspace_root};
+use serde_json::{Value, json};
+
+use super::shop::rules;
+
+/// A series and its values, one a minute, as promtool writes them.
+type Series = (&'static str, &'static str);
+
+/// An alert, what makes it fire after an hour, and what does not.
+struct Case {
+    alert: &'static str,
+    fires: &'static [Series],
+    silent: &'static [Series],
+}
+
+const fn case(alert: &'static str, fires: &'static [Series], silent: &'static [Series]) -> Case {
+    Case {
+        alert,
+        fires,
+        silent,
+    }
+}
+
+const ADMITTED: Series = (r#"glyph_authz_decisions_total{code="ok"}"#, "0+600x90");
+/// One of a hundred until half an hour ago.
+const FEW: &str = "0+6x90";
+/// Many of a sudden, for the last half hour.
+const SUDDENLY: &str = "0+6x60 366+400x30";
+/// As many all the time, which is usual then.
+const ALWAYS: &str = "0+400x90";
+
+const CASES: &[Case] = &[
+    case(
+        "GlyphNoLeader",
+        &[
+            ("glyph_leader{instance=\"a\"}", "0x90"),
+            ("glyph_leader{instance=\"b\"}", "0x90"),
+        ],
+        &[
+            ("glyph_leader{instance=\"a\"}", "0x90"),
+            ("glyph_leader{instance=\"b\"}", "1x90"),
+        ],
+    ),
+    case("GlyphNoLeader", &[], &[("glyph_leader", "1x90")]),
+    case(
+        "GlyphReconcilesFailing",
+        &[
+            (
+                r#"glyph_reconciles_total{kind="Tier",outcome="failed"}"#,
+                "0+4x90",
+            ),
+            (
+                r#"glyph_reconciles_total{kind="Tier",outcome="unchanged"}"#,
+                "0+4x90",
+            ),
+            (
+                r#"glyph_reconciles_total{kind="Tier",outcome="settled"}"#,
+                "0+99x90",
+            ),
+        ],
+        &[
+            (
+                r#"glyph_reconciles_total{kind="Tier",outcome="failed"}"#,
+                "0+1x90",
+            ),
+            (
+                r#"glyph_reconciles_total{kind="Tier",outcome="unchanged"}"#,
+                "0+9x90",
+            ),
+        ],
+    ),
+    case(
+        "GlyphResourcesStuck",
+        &[(
+            r#"glyph_unsynced_resources{kind="Tier",reason="Unavailable"}"#,
+            "1x90",
+        )],
+        &[
+            (
+                r#"glyph_unsynced_resources{kind="Tier",reason="Unavailable"}"#,
+                "0x80 1x5 0x5",
+            ),
+            (
+                r#"glyph_unsynced_resources{kind="Subscription",reason="AwaitingPayment"}"#,
+                "7x90",
+            ),
+        ],
+    ),
+    case(
+        "GlyphStripeErrors",
+        &[
+            (r#"glyph_stripe_calls_total{outcome="transient"}"#, "0+3x90"),
+            (r#"glyph_stripe_calls_total{outcome="ok"}"#, "0+7x90"),
+        ],
+        &[
+            (r#"glyph_stripe_calls_total{outcome="missing"}"#, "0+9x90"),
+            (r#"glyph_stripe_calls_total{outcome="throttled"}"#, "0+1x90"),
+            (r#"glyph_stripe_calls_total{outcome="ok"}"#, "0+9x90"),
+        ],
+    ),
+    case(
+        "GlyphStripeLimitReached",
+        &[
+            ("glyph_stripe_limit_wait_seconds_sum", "0+20x90"),
+            ("glyph_stripe_limit_wait_seconds_count", "0+10x90"),
+        ],
+        &[
+            ("glyph_stripe_limit_wait_seconds_sum", "0+5x90"),
+            ("glyph_stripe_limit_wait_seconds_count", "0+10x90"),
+        ],
+    ),
+    case(
+        "GlyphCognitoErrors",
+        &[
+            (
+                r#"glyph_cognito_calls_total{outcome="credential"}"#,
+                "0+3x90",
+            ),
+            (r#"glyph_cognito_calls_total{outcome="ok"}"#, "0+3x90"),
+        ],
+        &[
+            (r#"glyph_cognito_calls_total{outcome="missing"}"#, "0+3x90"),
+            (r#"glyph_cognito_calls_total{outcome="ok"}"#, "0+3x90"),
+        ],
+    ),
+    case(
+        "GlyphWebhooksLate",
+        &[
+            (r#"glyph_webhook_age_seconds_bucket{le="60.0"}"#, "0+7x90"),
+            (r#"glyph_webhook_age_seconds_bucket{le="300.0"}"#, "0+10x90"),
+            (r#"glyph_webhook_age_seconds_bucket{le="+Inf"}"#, "0+10x90"),
+        ],
+        &[
+            (r#"glyph_webhook_age_seconds_bucket{le="60.0"}"#, "0+95x90"),
+            (
+                r#"glyph_webhook_age_seconds_bucket{le="300.0"}"#,
+                "0+100x90",
+            ),
+            (r#"glyph_webhook_age_seconds_bucket{le="+Inf"}"#, "0+100x90"),
+        ],
+    ),
+    case(
+        "GlyphWebhooksRefused",
+        &[
+            (
+                r#"glyph_webhook_events_total{event_type="unknown",outcome="bad_signature"}"#,
+                "0+3x90",
+            ),
+            (
+                r#"glyph_webhook_events_total{event_type="invoice.paid",outcome="accepted"}"#,
+                "0+3x90",
+            ),
+        ],
+        &[
+            (
+                r#"glyph_webhook_events_total{event_type="unknown",outcome="bad_signature"}"#,
+                "0+1x90",
+            ),
+            (
+                r#"glyph_webhook_events_total{event_type="other",outcome="unowned"}"#,
+                "0+20x90",
+            ),
+            (
+                r#"glyph_webhook_events_total{event_type="invoice.paid",outcome="accepted"}"#,
+                "0+5x90",
+            ),
+        ],
+    ),
+    case(
+        "GlyphWebhooksMissing",
+        &[
+            ("glyph_events_healed_total", "0+1x90"),
+            (r#"glyph_webhook_events_total{outcome="accepted"}"#, "9x90"),
+        ],
+        &[
+            ("glyph_events_healed_total", "0+1x90"),
+            (
+                r#"glyph_webhook_events_total{outcome="accepted"}"#,
+                "0+9x90",
+            ),
+        ],
+    ),
+    case(
+        "GlyphEventSweepStale",
+        &[("glyph_event_sweep_timestamp_seconds", "0+60x60 3600x30")],
+        &[("glyph_event_sweep_timestamp_seconds", "0+60x90")],
+    ),
+    case(
+        "GlyphRevenueDrop",
+        &[
+            (
+                r#"glyph_mrr_minor_units{tier="a",currency="usd"}"#,
+                "5000x90",
+            ),
+            (
+                r#"glyph_mrr_minor_units{tier="b",currency="usd"}"#,
+                "5000x70 1000x20",
+            ),
+        ],
+        // A leader that changes is counted twice for a moment, and that is no drop afterwards.
+        &[
+            (
+                r#"glyph_mrr_minor_units{instance="a",tier="a",currency="usd"}"#,
+                "5000x40 _x50",
+            ),
+            (
+                r#"glyph_mrr_minor_units{instance="b",tier="a",currency="usd"}"#,
+                "_x38 5000x52",
+            ),
+            (
+                r#"glyph_mrr_minor_units{tier="b",currency="eur"}"#,
+                "5000x70 4600x20",
+            ),
+        ],
+    ),
+    case(
+        "GlyphIndexNotSynced",
+        &[
+            (
+                r#"glyph_authz_index_synced{instance="a",kind="Tier"}"#,
+                "1x90",
+            ),
+            (
+                r#"glyph_authz_index_synced{instance="b",kind="Tier"}"#,
+                "0x90",
+            ),
+        ],
+        &[(
+            r#"glyph_authz_index_synced{instance="a",kind="Tier"}"#,
+            "1x88 0x1 1x1",
+        )],
+    ),
+    case(
+        "GlyphIndexStale",
+        &[(
+            r#"glyph_authz_index_age_seconds{kind="ApiKey"}"#,
+            "0x80 0+60x10",
+        )],
+        &[(
+            r#"glyph_authz_index_age_seconds{kind="ApiKey"}"#,
+            "0x80 30x10",
+        )],
+    ),
+    case(
+        "GlyphRedisAway",
+        &[
+            (r#"glyph_authz_redis_available{instance="a"}"#, "1x90"),
+            (r#"glyph_authz_redis_available{instance="b"}"#, "1x80 0x10"),
+        ],
+        &[(
+            r#"glyph_authz_redis_available{instance="b"}"#,
+            "1x88 0x1 1x1",
+        )],
+    ),
+    case(
+        "GlyphRedisSlow",
+        &[
+            (
+                r#"glyph_authz_redis_duration_seconds_bucket{outcome="ok",le="0.01"}"#,
+                "0+90x90",
+            ),
+            (
+                r#"glyph_authz_redis_duration_seconds_bucket{outcome="ok",le="0.025"}"#,
+                "0+100x90",
+            ),
+            (
+                r#"glyph_authz_redis_duration_seconds_bucket{outcome="ok",le="+Inf"}"#,
+                "0+100x90",
+            ),
+        ],
+        &[
+            (
+                r#"glyph_authz_redis_duration_seconds_bucket{outcome="ok",le="0.005"}"#,
+                "0+100x90",
+            ),
+            (
+                r#"glyph_authz_redis_duration_seconds_bucket{outcome="ok",le="0.01"}"#,
+                "0+100x90",
+            ),
+            (
+                r#"glyph_authz_redis_duration_seconds_bucket{outcome="ok",le="+Inf"}"#,
+                "0+100x90",
+            ),
+            (
+                r#"glyph_authz_redis_duration_seconds_bucket{outcome="unavailable",le="+Inf"}"#,
+                "0+100x90",
+            ),
+        ],
+    ),
+    case(
+        "GlyphMalformedResources",
+        &[(
+            r#"glyph_authz_malformed_resources_total{kind="ApiKey"}"#,
+            "0x85 1x5",
+        )],
+        &[(
+            r#"glyph_authz_malformed_resources_total{kind="ApiKey"}"#,
+            "0x30 1x60",
+        )],
+    ),
+    case(
+        "GlyphMalformedResources",
+        &[(r#"glyph_malformed_resources{kind="Tier"}"#, "1x90")],
+        &[(r#"glyph_malformed_resources{kind="Tier"}"#, "0x90")],
+    ),
+    case(
+        "GlyphUnavailable",
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="unavailable"}"#,
+                "0+20x90",
+            ),
+        ],
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="unavailable"}"#,
+                "0+1x90",
+            ),
+        ],
+    ),
+    case(
+        "GlyphManyUnauthorized",
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="invalid_credential"}"#,
+                SUDDENLY,
+            ),
+        ],
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="invalid_credential"}"#,
+                ALWAYS,
+            ),
+        ],
+    ),
+    case(
+        "GlyphManyUnauthorized",
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="key_revoked"}"#,
+                SUDDENLY,
+            ),
+        ],
+        &[
+            ADMITTED,
+            (r#"glyph_authz_decisions_total{code="key_revoked"}"#, FEW),
+        ],
+    ),
+    case(
+        "GlyphManyUnpaid",
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="payment_required"}"#,
+                SUDDENLY,
+            ),
+        ],
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="payment_required"}"#,
+                ALWAYS,
+            ),
+        ],
+    ),
+    case(
+        "GlyphManyLimited",
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="quota_exceeded"}"#,
+                SUDDENLY,
+            ),
+        ],
+        &[
+            ADMITTED,
+            (
+                r#"glyph_authz_decisions_total{code="rate_limited"}"#,
+                ALWAYS,
+            ),
+        ],
+    ),
+    // A few requests at night, all without a key, are nothing to wake anybody for.
+    case(
+        "GlyphManyUnauthorized",
+        &[(
+            r#"glyph_authz_decisions_total{code="missing_credential"}"#,
+            "0+60x90",
+        )],
+        &[(
+            r#"glyph_authz_decisions_total{code="missing_credential"}"#,
+            "0+1x90",
+        )],
+    ),
+];
+
+/// The value of `expr` after an hour and a half of `series`, as a test for promtool.
+fn expects(series: &[Series], expr: &str, value: f64) -> Value {
+    let series: Vec<_> = series
+        .iter()
+        .map(|(series, values)| json!({"series": series, "values": values}))
+        .collect();
+    let sample = json!({"labels": "{}", "value": value});
+    json!({"interval": "1m", "input_series": series,
+        "promql_expr_test": [{"expr": expr, "eval_time": "90m", "exp_samples": [sample]}]})
+}
+
+/// The names of all alerts in a text of rules.
+pub(super) fn names(rules: &str) -> BTreeSet<String> {
+    let alerts = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    alerts.map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_alert_fires_for_what_it_is_about_and_stays_silent_for_what_is_close_to_it()
+-> Result<()> {
+    let namespace = ControlPlane::shared().await?.namespace("rules").await?;
+    let rules = rules(&namespace, "monitoring.prometheusRule.window=10m").await?;
+    let mut tests = Vec::new();
+    for Case {
+        alert,
+        fires,
+        silent,
+    } in CASES
+    {
+        let firing =
+            format!(r#"count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)"#);
+        tests.push(expects(fires, &firing, 1.0));
+        tests.push(expects(silent, &firing, 0.0));
+    }
+    let folder = run_folder("alerts")?;
+    fs::write(folder.join("rules.yml"), &rules)?;
+    let checked = promtool(&folder, &["check", "rules", "--lint-fatal", "rules.yml"]).await?;
+    ensure!(checked.code == 0, "{} {}", checked.stdout, checked.stderr);
+    let suite = json!({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests});
+    fs::write(folder.join("tests.yml"), suite.to_string())?;
+    let tested = promtool(&folder, &["test", "rules", "tests.yml"]).await?;
+    ensure!(tested.code == 0, "{} {}", tested.stdout, tested.stderr);
+    let shown: BTreeSet<_> = CASES.iter().map(|case| case.alert.to_owned()).collect();
+    assert_eq!(
+        shown,
+        names(&rules),
+        "each alert has a case, and each case an alert"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_alert_names_a_section_of_the_runbooks_and_every_section_an_alert() -> Result<()> {
+    let namespace = ControlPlane::shared().await?.namespace("runbooks").await?;
+    let there = "monitoring.prometheusRule.runbookUrl=https://shop.example/runbooks";
+    let rules = rules(&namespace, there).await?;
+    let page = fs::read_to_string(workspace_root().join("docs/runbooks.md"))?;
+    let sections = page.lines().filter_map(|line| line.strip_prefix("## "));
+    let sections: BTreeSet<_> = sections.map(ToOwned::to_owned).collect();
+    assert_eq!(sections, names(&rules));
+    for name in sections {
+        let url = format!(
+            "runbook_url: https://shop.example/runbooks#{}\n",
+            name.to_lowercase()
+        );
+        ensure!(rules.contains(&url), "{name} has no {url}");
+    }
+    Ok(())
+}
