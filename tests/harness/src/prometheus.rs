@@ -88,7 +88,7 @@ impl Prometheus {
             folder.join("data").display()
         ));
         prometheus.arg(format!("--web.listen-address={listen}"));
-        prometheus.args(["--log.level=warn", "--storage.tsdb.no-lockfile"]);
+        prometheus.arg("--log.level=warn");
         let log = folder.join("prometheus.log");
         let process = Process::start("Prometheus", prometheus, log, GRACE)?;
         let url = format!("http://{listen}");

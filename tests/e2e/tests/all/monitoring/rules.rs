@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use glyph_harness::{ControlPlane, promtool, run_folder, workspace_root};
 use serde_json::{Value, json};
 
-use super::shop::rules;
+use super::shop::{DEFAULTS, rules};
 
 /// A series and its values, one a minute, as promtool writes them.
 type Series = (&'static str, &'static str);
@@ -29,10 +29,10 @@ const fn case(alert: &'static str, fires: &'static [Series], silent: &'static [S
 }
 
 const ADMITTED: Series = (r#"glyph_authz_decisions_total{code="ok"}"#, "0+600x90");
-/// One of a hundred until half an hour ago.
+/// One of a hundred.
 const FEW: &str = "0+6x90";
-/// Many of a sudden, for the last half hour.
-const SUDDENLY: &str = "0+6x60 366+400x30";
+/// Many of a sudden, for the last ten minutes.
+const SUDDENLY: &str = "0+6x80 486+400x10";
 /// As many all the time, which is usual then.
 const ALWAYS: &str = "0+400x90";
 
@@ -397,11 +397,11 @@ const CASES: &[Case] = &[
         "GlyphManyUnauthorized",
         &[(
             r#"glyph_authz_decisions_total{code="missing_credential"}"#,
-            "0+60x90",
+            "_x80 0+60x10",
         )],
         &[(
             r#"glyph_authz_decisions_total{code="missing_credential"}"#,
-            "0+1x90",
+            "_x80 0+1x10",
         )],
     ),
 ];
@@ -429,7 +429,7 @@ pub(super) fn names(rules: &str) -> BTreeSet<String> {
 async fn every_alert_fires_for_what_it_is_about_and_stays_silent_for_what_is_close_to_it()
 -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("rules").await?;
-    let rules = rules(&namespace, "monitoring.prometheusRule.window=10m").await?;
+    let rules = rules(&namespace, DEFAULTS).await?;
     let mut tests = Vec::new();
     for Case {
         alert,
@@ -462,7 +462,7 @@ async fn every_alert_fires_for_what_it_is_about_and_stays_silent_for_what_is_clo
 #[tokio::test]
 async fn every_alert_names_a_section_of_the_runbooks_and_every_section_an_alert() -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("runbooks").await?;
-    let there = "monitoring.prometheusRule.runbookUrl=https://shop.example/runbooks";
+    let there = r#"{"runbookUrl": "https://shop.example/runbooks"}"#;
     let rules = rules(&namespace, there).await?;
     let page = fs::read_to_string(workspace_root().join("docs/runbooks.md"))?;
     let sections = page.lines().filter_map(|line| line.strip_prefix("## "));

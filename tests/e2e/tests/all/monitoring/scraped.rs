@@ -16,7 +16,7 @@ use glyph_stripe_sim::{Fault, FaultKind, When};
 use serde_json::{Value, json};
 
 use super::rules::names;
-use super::shop::{Shop, rules};
+use super::shop::{PATIENT, QUICK, Shop, rules};
 
 /// How long a query may take to find something: what the slowest thing that is shown takes to happen, and more.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -145,7 +145,7 @@ async fn every_name_in_an_alert_exists(
     shop: &Shop<'_>,
     scrape: &BTreeMap<String, BTreeSet<String>>,
 ) -> Result<()> {
-    let rules = rules(&shop.world.namespace, super::shop::QUICK).await?;
+    let rules = rules(&shop.world.namespace, QUICK).await?;
     let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     for name in words.filter(|word| word.starts_with("glyph_")) {
         let endings = ["_bucket", "_sum", "_count"];
@@ -181,11 +181,7 @@ async fn an_hour_like_this_is_silent(shop: &Shop<'_>) -> Result<()> {
         "expected a whole scrape, came {} series",
         series.len()
     );
-    let rules = rules(
-        &shop.world.namespace,
-        "monitoring.prometheusRule.window=10m",
-    )
-    .await?;
+    let rules = rules(&shop.world.namespace, PATIENT).await?;
     let folder = run_folder("healthy")?;
     fs::write(folder.join("rules.yml"), &rules)?;
     let silent: Vec<_> = (1..=6)
