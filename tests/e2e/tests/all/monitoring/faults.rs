@@ -91,7 +91,9 @@ impl Watch<'_> {
                 .with_context(|| format!("{wanted} does not fire; there are {seen:#?}"))?;
             for (name, text) in &firing.annotations {
                 ensure!(
-                    !text.contains("<no value>") && !text.contains("error") && !text.contains("{{"),
+                    !text.contains("<no value>")
+                        && !text.contains("<error")
+                        && !text.contains("{{"),
                     "{wanted}: {name} is {text}"
                 );
             }
