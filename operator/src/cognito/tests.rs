@@ -18,6 +18,11 @@ const SECRET: &str = "canarysecretaccesskey";
 
 /// A client with these settings, and access keys of its own.
 fn client(settings: &[(&'static str, &str)]) -> CognitoIdentity {
+    counted(settings, &Metrics::default())
+}
+
+/// The same, counting in `metrics`.
+fn counted(settings: &[(&'static str, &str)], metrics: &Metrics) -> CognitoIdentity {
     let mut settings: Vec<_> = settings
         .iter()
         .map(|&(name, value)| (name, value.to_owned()))
@@ -29,7 +34,7 @@ fn client(settings: &[(&'static str, &str)]) -> CognitoIdentity {
         found.map(|(_, value)| value.clone())
     };
     let credentials = Credentials::with_environment(&CredentialArgs::default(), environment);
-    CognitoIdentity::new(credentials.unwrap(), &Metrics::default())
+    CognitoIdentity::new(credentials.unwrap(), metrics)
 }
 
 fn of(cognito: &Cognito) -> CognitoIdentity {
@@ -92,6 +97,28 @@ async fn a_pool_that_is_not_there_names_its_setting() {
             .starts_with("AWS_COGNITO_USER_POOL_ID names no user pool"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_operation_and_outcome_and_name_nobody() {
+    let cognito = Cognito::start().await.unwrap();
+    let metrics = Metrics::default();
+    let settings = [(ENDPOINT, cognito.url()), (USER_POOL, cognito.pool_id())];
+    let identity = counted(&settings, &metrics);
+    let ada = "ada@example.com";
+    assert_eq!(identity.user(ada).await.unwrap(), None);
+    identity.create_user(ada, ada).await.unwrap();
+    identity.create_user(ada, ada).await.unwrap();
+    let text = metrics.encode().unwrap();
+    for line in [
+        r#"glyph_cognito_calls_total{operation="AdminGetUser",outcome="missing"} 1"#,
+        r#"glyph_cognito_calls_total{operation="AdminCreateUser",outcome="ok"} 1"#,
+        r#"glyph_cognito_calls_total{operation="AdminCreateUser",outcome="exists"} 1"#,
+        r#"glyph_cognito_call_duration_seconds_count{operation="AdminCreateUser"} 2"#,
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("ada"), "{text}");
 }
 
 #[tokio::test]

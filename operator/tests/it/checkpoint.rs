@@ -96,11 +96,21 @@ async fn customers_are_shown_by_the_share_of_their_quota_that_they_have_used() {
     let month = glyph_crds::period::calendar_month(jiff::Timestamp::now());
     for (name, used) in [("ada", 0), ("bob", 6), ("eve", 10)] {
         let uid = stage.customer(name).await.uid().unwrap();
-        let line = format!("SET glyph:{{{uid}}}:quota:{} {used}", month.start.as_second());
+        let line = format!(
+            "SET glyph:{{{uid}}}:quota:{} {used}",
+            month.start.as_second()
+        );
         redis.command_line(&line).await.unwrap();
     }
-    let wanted = [("0", 1), ("0.5", 1), ("0.75", 2), ("0.99", 2), ("1", 3), ("+Inf", 3)]
-        .map(|(share, customers)| format!("glyph_quota_use_customers{{le=\"{share}\"}} {customers}\n"));
+    let wanted = [
+        ("0", 1),
+        ("0.5", 1),
+        ("0.75", 2),
+        ("0.99", 2),
+        ("1", 3),
+        ("+Inf", 3),
+    ]
+    .map(|(share, customers)| format!("glyph_quota_use_customers{{le=\"{share}\"}} {customers}\n"));
     let shown = async || {
         let metrics = format!("{}/metrics", operator.admin_url());
         let text = glyph_harness::net::get(&metrics).await.ok()?.text();

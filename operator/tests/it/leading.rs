@@ -67,9 +67,14 @@ async fn the_figures_of_the_business_are_the_leaders_alone_and_the_next_ones_are
         let metrics = get(&format!("{}/metrics", operator.admin_url())).await;
         let text = metrics.unwrap().text();
         let ours = |line: &&str| {
-            ["glyph_mrr", "glyph_customers", "glyph_signups", "glyph_resources"]
-                .iter()
-                .any(|name| line.starts_with(name))
+            [
+                "glyph_mrr",
+                "glyph_customers",
+                "glyph_signups",
+                "glyph_resources",
+            ]
+            .iter()
+            .any(|name| line.starts_with(name))
         };
         let mut lines: Vec<_> = text.lines().filter(ours).map(str::to_owned).collect();
         lines.sort();
@@ -77,10 +82,15 @@ async fn the_figures_of_the_business_are_the_leaders_alone_and_the_next_ones_are
     };
     let shown = poll_until("the figures of the leader", SOON, async || {
         let figures = figures(&first).await;
-        figures.contains(&"glyph_customers 1.0".to_owned()).then_some(figures)
+        figures
+            .contains(&"glyph_customers 1.0".to_owned())
+            .then_some(figures)
     });
     let shown = shown.await.unwrap();
-    assert!(shown.contains(&"glyph_signups_30_days 1.0".to_owned()), "{shown:?}");
+    assert!(
+        shown.contains(&"glyph_signups_30_days 1.0".to_owned()),
+        "{shown:?}"
+    );
     let mrr = r#"glyph_mrr_minor_units{tier="starter",currency="usd"} 0.0"#;
     assert!(shown.contains(&mrr.to_owned()), "{shown:?}");
     assert_eq!(figures(&second).await, Vec::<String>::new());

@@ -108,10 +108,32 @@ async fn revenue_churn_and_the_rest_are_what_the_example_on_the_page_says_month_
         }
     }
     assert_eq!(looked, 3);
+    what_happened_was_counted(&world).await?;
     // The same right after a restart, by another process.
     world.operator.kill();
     world.operator.start_again().await?;
     compare(&world, "2028-06-01T12:00", &page).await
+}
+
+/// Ten began paying (leo twice), two tried, of whom one stayed; leo, hal, ben and ida have ended.
+async fn what_happened_was_counted(world: &World<'_>) -> Result<()> {
+    let scrape = Scrape::of(&world.operator).await?;
+    let change = |change| scrape.sum("glyph_subscription_changes_total", &[("change", change)]);
+    let changes = [
+        "started",
+        "trial_started",
+        "converted",
+        "upgraded",
+        "downgraded",
+        "ended",
+    ];
+    assert_eq!(changes.map(change), [10.0, 2.0, 1.0, 1.0, 1.0, 4.0]);
+    let links = |step| {
+        let labels = [("of", "subscription"), ("step", step)];
+        scrape.sum("glyph_checkouts_total", &labels)
+    };
+    assert_eq!(["started", "paid"].map(links), [12.0, 12.0]);
+    Ok(())
 }
 
 async fn open_the_shop(world: &World<'_>) -> Result<()> {
