@@ -9,9 +9,9 @@ use glyph_crds::entitlement::in_charge;
 use glyph_crds::{GlyphCustomer, Subscription, Tier};
 use glyph_operator_core::quota::{Allowance, Use, allowance};
 use glyph_usage::{Counters, CountersError, Period};
-use kube::ResourceExt as _;
+use kube::{Resource as _, ResourceExt as _};
 
-use crate::watches::everywhere;
+use crate::watches::{Watched, readable};
 use crate::world::World;
 
 /// Customers that are asked about at once, on the one connection.
@@ -47,26 +47,33 @@ pub async fn count<B, I>(
 
 /// What each customer that has a quota may use, by UID.
 fn allowances<B, I>(world: &World<B, I>) -> Vec<(String, Allowance)> {
-    let place =
-        |namespace: Option<String>, name: &str| (namespace.unwrap_or_default(), name.to_owned());
-    let tiers: HashMap<_, _> = everywhere(&world.stores, |_: &Tier| true)
-        .into_iter()
-        .map(|tier| (place(tier.namespace(), &tier.name_any()), tier))
+    let stores = &world.stores;
+    let (customers, subscriptions) = (stores.customers.state(), stores.subscriptions.state());
+    let tiers = stores.tiers.state();
+    let tiers: HashMap<Place<'_>, &Tier> = readable(&tiers)
+        .map(|tier| (place(tier, tier.meta().name.as_deref()), tier))
         .collect();
-    let mut subscriptions = HashMap::<_, Vec<Subscription>>::new();
-    for one in everywhere(&world.stores, |_: &Subscription| true) {
-        let whose = place(one.namespace(), &one.spec.customer_ref.name);
-        subscriptions.entry(whose).or_default().push(one);
+    let mut owned = HashMap::<Place<'_>, Vec<&Subscription>>::new();
+    for one in readable(&subscriptions) {
+        let whose = place(one, Some(&one.spec.customer_ref.name));
+        owned.entry(whose).or_default().push(one);
     }
-    let customers = everywhere(&world.stores, |_: &GlyphCustomer| true);
-    let of = |customer: GlyphCustomer| {
-        let namespace = customer.namespace();
-        let own = subscriptions.get(&place(namespace.clone(), &customer.name_any()));
-        let first = in_charge(own.into_iter().flatten());
-        let named = |name: &str| tiers.get(&place(namespace.clone(), name));
+    let of = |customer: &GlyphCustomer| {
+        let own = owned.get(&place(customer, customer.meta().name.as_deref()));
+        let first = in_charge(own.into_iter().flatten().copied());
+        let named = |name: &str| tiers.get(&place(customer, Some(name))).copied();
         let default_tier = &world.shared.default_tier;
         let allowance = allowance(first, default_tier, named, world.now())?;
         Some((customer.uid()?, allowance))
     };
-    customers.into_iter().filter_map(of).collect()
+    readable(&customers).filter_map(of).collect()
+}
+
+/// A namespace, and a name in it.
+type Place<'a> = (&'a str, &'a str);
+
+/// The name in the namespace of `beside`.
+fn place<'a, K: Watched>(beside: &'a K, name: Option<&'a str>) -> Place<'a> {
+    let namespace = beside.meta().namespace.as_deref();
+    (namespace.unwrap_or_default(), name.unwrap_or_default())
 }

@@ -16,7 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::{Leading, QuotaUse, resources};
-use crate::watches::{Guarded, Stores};
+use crate::watches::{Stores, readable};
 
 /// How many tiers are told apart, in the order of their names.
 pub const MOST_TIERS: usize = 50;
@@ -62,10 +62,6 @@ impl Business {
             now,
         )
     }
-}
-
-fn readable<K>(all: &[Arc<Guarded<K>>]) -> impl Iterator<Item = &K> {
-    all.iter().filter_map(|guarded| guarded.0.as_ref().ok())
 }
 
 impl Collector for Business {

@@ -49,6 +49,18 @@ const CASES: &[Case] = &[
         ],
     ),
     case("GlyphNoLeader", &[], &[("glyph_leader", "1x90")]),
+    // Of two releases one leads, which is no comfort to the other.
+    case(
+        "GlyphNoLeader",
+        &[
+            (r#"glyph_leader{namespace="a"}"#, "1x90"),
+            (r#"glyph_leader{namespace="b"}"#, "0x90"),
+        ],
+        &[
+            (r#"glyph_leader{namespace="a"}"#, "1x90"),
+            (r#"glyph_leader{namespace="b"}"#, "1x90"),
+        ],
+    ),
     case(
         "GlyphReconcilesFailing",
         &[
