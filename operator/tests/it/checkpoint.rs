@@ -1,7 +1,9 @@
 //! Credits that were used are written down, so that Redis can be lost.
 
+use glyph_crds::period::calendar_month;
 use glyph_crds::{CreditGrant, GlyphCustomer, GrantState, Tier};
 use glyph_harness::{Redis, poll_until};
+use glyph_runtime::clock::{Clock as _, SystemClock};
 use kube::ResourceExt as _;
 use serde_json::json;
 
@@ -93,7 +95,7 @@ async fn customers_are_shown_by_the_share_of_their_quota_that_they_have_used() {
     let spec = json!({"displayName": "Free", "keysBeforePayment": true, "quota": {"requests": 10}});
     stage.create::<Tier>("free", spec).await;
     let operator = stage.operator_with(settings).await;
-    let month = glyph_crds::period::calendar_month(jiff::Timestamp::now());
+    let month = calendar_month(SystemClock.now());
     for (name, used) in [("ada", 0), ("bob", 6), ("eve", 10)] {
         let uid = stage.customer(name).await.uid().unwrap();
         let line = format!(
