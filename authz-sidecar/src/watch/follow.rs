@@ -156,6 +156,8 @@ impl Changes<'_> {
                     return Err(error);
                 }
                 Ok(None) | Err(_) => {
+                    // Until it is open again, which may take as long as a connection that hangs.
+                    self.watching.is_broken();
                     self.open = None;
                     continue;
                 }

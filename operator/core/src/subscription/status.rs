@@ -210,11 +210,6 @@ fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &Stri
     status.started_at = started.map(Time);
     status.trial_ends_at = trial_end.map(Time);
     status.ended_at = ended.map(Time);
-    let unpaid = matches!(
-        status.state,
-        Some(State::PastDue | State::Unpaid | State::Paused)
-    );
-    status.unpaid_since = unpaid.then(|| status.unpaid_since.take().unwrap_or(Time(now)));
     if let Some((start, end)) = period {
         status.current_period = Some(PeriodStatus {
             start: Time(*start),
@@ -228,9 +223,19 @@ fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &Stri
     if let Some(billed) = billed {
         status.tier = Some(billed.name.clone());
     }
+    take_debt(status, billed.and_then(|billed| billed.grace_days), now);
+}
+
+/// Since when something is owed, and until when that is borne.
+fn take_debt(status: &mut SubscriptionStatus, grace_days: Option<u32>, now: Timestamp) {
+    let owes = matches!(
+        status.state,
+        Some(State::PastDue | State::Unpaid | State::Paused)
+    );
+    status.unpaid_since = owes.then(|| status.unpaid_since.take().unwrap_or(Time(now)));
     status.grace_until = match status.state {
         Some(State::PastDue) => {
-            let days = billed.and_then(|b| b.grace_days).map(i64::from);
+            let days = grace_days.map(i64::from);
             status
                 .grace_until
                 .take()
