@@ -126,7 +126,10 @@ impl<C: Counters, K: Clock> Gate<C, K> {
             Authorized::Open(permit) => return Ok(permit),
             Authorized::Metered(admission) => admission,
         };
-        let counted = match self.counters.spend(&admission.spend()).await {
+        let asked = Instant::now();
+        let answer = self.counters.spend(&admission.spend()).await;
+        self.metrics.redis.asked(&answer, asked.elapsed());
+        let counted = match answer {
             Ok(outcome) => Counted::Judged(outcome),
             Err(error) => self.without_counters(&error, &admission, now),
         };

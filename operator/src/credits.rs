@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::quotas;
 use crate::watches::{Stores, Wake, named, wake};
 use crate::world::World;
 
@@ -27,6 +28,8 @@ const REDIS_URL: &str = "REDIS_URL";
 const REDIS_CA: &str = "REDIS_CA";
 /// How long Redis may take: nobody waits for it here.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// So many turns there are from one look at everybody's quota to the next.
+const QUOTAS_EVERY: usize = 6;
 
 /// Credits used, by UID of their grant. Clones share it.
 #[derive(Clone, Default)]
@@ -95,7 +98,7 @@ async fn turns<B, I>(
     redis: Option<&RedisCounters>,
 ) {
     let mut failing = false;
-    loop {
+    for turn in 0_usize.. {
         sleep(world.shared.checkpoint).await;
         if let Some(redis) = redis {
             match checkpoint(world, wakes, redis).await {
@@ -106,9 +109,21 @@ async fn turns<B, I>(
                 }
                 Err(_) => {}
             }
+            if turn.is_multiple_of(QUOTAS_EVERY) {
+                look_at_quotas(world, redis).await;
+            }
         }
         balance::write(world).await;
     }
+}
+
+/// What is known of everybody's quota is shown; what is not is no number.
+async fn look_at_quotas<B, I>(world: &World<B, I>, redis: &RedisCounters) {
+    let counted = quotas::count(world, redis).await;
+    let counted = counted
+        .inspect_err(|error| tracing::debug!(%error, "failed to read the quotas used"))
+        .ok();
+    world.shared.counted.quota_use.set(counted);
 }
 
 /// Asks for every grant that can still be spent; wakes those of which more was used than their status says.
