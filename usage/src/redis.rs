@@ -5,23 +5,30 @@
 //! until Redis answers again; see `link`. A Redis that lost its data is raised to the highest count this process has
 //! seen; see `high_water` and `credit_marks`. Redis' own types stop here.
 
+mod give_back;
 mod link;
 mod place;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
 use tokio_util::sync::CancellationToken;
 
 use self::link::Link;
 use self::place::{Connection, Place};
+use crate::counted::Counted;
 use crate::credit_marks::CreditMarks;
+use crate::credits::RETURNED;
 use crate::high_water::HighWater;
 use crate::spend::{validate_counter, validate_customer};
-use crate::{Counters, CountersError, Credits, Decision, Outcome, Period, RateState, Spend};
+use crate::{
+    Batch, Charge, Counters, CountersError, Credits, CreditsUsed, Decision, Drawn, GivenBack,
+    Outcome, Period, RateState, Spend, Step, UsageRow,
+};
 
 /// How long a request waits for Redis, if nothing else is asked for.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(20);
@@ -69,15 +76,18 @@ struct Marks {
     credits: CreditMarks,
 }
 
-/// What is known to be used: of the quota, and of each grant.
+/// What is known to be counted: of the quota, and of each grant.
 struct Floors {
-    quota: u64,
-    credits: Vec<u64>,
+    quota: Counted,
+    credits: Vec<Counted>,
 }
 
-/// The script's answer, without the counts of the grants; see `spend.lua`.
+/// The script's answer; see `spend.lua`.
 struct Reply {
     outcome: Outcome,
+    quota: Counted,
+    /// Of each grant.
+    credits: Vec<Counted>,
     now: i64,
 }
 
@@ -117,23 +127,26 @@ impl RedisCounters {
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    async fn run_script(
-        &self,
-        mut connection: Connection,
-        spend: &Spend<'_>,
-        floors: &Floors,
-    ) -> RedisResult<Vec<u64>> {
-        let by_hash = script_command("EVALSHA", self.0.link.script_hash(), spend, floors);
-        match by_hash.query_async(&mut connection).await {
-            // Redis has restarted or its scripts were flushed: EVAL runs the script and keeps it.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                script_command("EVAL", SCRIPT, spend, floors)
-                    .query_async(&mut connection)
-                    .await
-            }
-            answer => answer,
+/// Runs a script by its hash; by its text where Redis does not have it.
+async fn run_script<T: FromRedisValue>(
+    mut connection: Connection,
+    (script, hash): (&str, &str),
+    arguments: impl Fn(&mut Cmd),
+) -> RedisResult<T> {
+    let command = |verb: &str, script: &str| {
+        let mut command = Cmd::new();
+        command.arg(verb).arg(script);
+        arguments(&mut command);
+        command
+    };
+    match command("EVALSHA", hash).query_async(&mut connection).await {
+        // Redis has restarted or its scripts were flushed: EVAL runs the script and keeps it.
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            command("EVAL", script).query_async(&mut connection).await
         }
+        answer => answer,
     }
 }
 
@@ -142,36 +155,59 @@ impl Counters for RedisCounters {
         spend.validate()?;
         let floors = {
             let marks = self.marks();
+            let checkpoint = Counted {
+                used: spend.floor,
+                returned: 0,
+            };
             let quota = marks.quotas.floor(spend.customer, spend.period);
             Floors {
-                quota: quota.max(spend.floor),
+                quota: quota.max(checkpoint),
                 credits: marks.credits.floors(spend.customer, spend.grants),
             }
         };
-        let numbers = self
-            .0
-            .link
-            .ask(|connection| self.run_script(connection, spend, &floors))
+        let link = &self.0.link;
+        let script = (SCRIPT, link.script_hash());
+        let arguments = |command: &mut Cmd| spend_arguments(command, spend, &floors);
+        let numbers: Vec<u64> = link
+            .ask(async |connection| run_script(connection, script, arguments).await)
             .await?;
-        let (reply, credits_used) =
+        let reply =
             read_reply(&numbers, spend).ok_or_else(|| CountersError::Failed(UNREADABLE.into()))?;
         let mut marks = self.marks();
-        let (customer, used) = (spend.customer, reply.outcome.used);
-        marks.quotas.record(customer, spend.period, used, reply.now);
-        if !credits_used.is_empty() {
+        let (customer, now) = (spend.customer, reply.now);
+        marks
+            .quotas
+            .record(customer, spend.period, reply.quota, now);
+        if !reply.credits.is_empty() {
             marks
                 .credits
-                .record(customer, spend.grants, credits_used, reply.now);
+                .record(customer, spend.grants, &reply.credits, now);
         }
         Ok(reply.outcome)
     }
 
+    async fn give_back(&self, charge: &Charge) -> Result<GivenBack, CountersError> {
+        self.give_charge_back(charge).await
+    }
+
     async fn used(&self, customer: &str, period: Period) -> Result<u64, CountersError> {
         validate_counter(customer, period)?;
-        let get = Cmd::get(quota_key(customer, period));
-        let get = async |mut connection| get.query_async::<Option<u64>>(&mut connection).await;
-        let counted = self.0.link.ask(get).await?.unwrap_or(0);
-        Ok(counted.max(self.marks().quotas.floor(customer, period)))
+        let keys = (quota_key(customer, period), returned_key(customer, period));
+        let get = async |mut connection| {
+            let counted: (Option<u64>, Option<u64>) = (
+                Cmd::get(&keys.0).query_async(&mut connection).await?,
+                Cmd::get(&keys.1).query_async(&mut connection).await?,
+            );
+            Ok(counted)
+        };
+        let (used, returned) = self.0.link.ask(get).await?;
+        let counted = Counted {
+            used: used.unwrap_or(0),
+            returned: returned.unwrap_or(0),
+        };
+        Ok(counted
+            .max(self.marks().quotas.floor(customer, period))
+            .net())
     }
 
     /// One round trip for each 500 customers; each may take the deadline. What cannot be read (overwritten by hand)
@@ -179,7 +215,7 @@ impl Counters for RedisCounters {
     async fn used_credits(
         &self,
         customers: &[&str],
-    ) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+    ) -> Result<Vec<BTreeMap<String, CreditsUsed>>, CountersError> {
         customers
             .iter()
             .try_for_each(|customer| validate_customer(customer))?;
@@ -192,21 +228,54 @@ impl Counters for RedisCounters {
         }
         Ok(all)
     }
+
+    async fn add_usage(&self, batch: &Batch) -> Result<bool, CountersError> {
+        self.add_batch(batch).await
+    }
+
+    async fn usage_of(
+        &self,
+        customer: &str,
+        from: i64,
+        to: i64,
+        step: Step,
+    ) -> Result<Vec<UsageRow>, CountersError> {
+        self.read_usage(customer, from, to, step).await
+    }
 }
 
 const UNREADABLE: &str = "the script's answer is not of its form";
 
-/// The answer, and how much is used of each grant. `None` when it is none.
-fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [u64])> {
-    let (&[verdict, used, rate_remaining, retry_after, full_after, now], rest) =
-        numbers.split_first_chunk()?;
-    let (credits, credits_used) = match rest.split_first_chunk() {
-        Some((&[taken, left], used)) => (Some(Credits { taken, left }), used),
+/// The answer. `None` when it is none.
+fn read_reply(numbers: &[u64], spend: &Spend<'_>) -> Option<Reply> {
+    let (
+        &[
+            verdict,
+            used,
+            rate_remaining,
+            retry_after,
+            full_after,
+            now,
+            returned,
+        ],
+        rest,
+    ) = numbers.split_first_chunk()?;
+    let (credits, of_grants) = match rest.split_first_chunk() {
+        Some((&[taken, left], of_grants)) => (Some(Credits { taken, left }), of_grants),
         None => (None, &[][..]),
     };
-    if credits_used.len() != spend.grants.len() {
+    let (of_grants, over) = of_grants.as_chunks::<3>();
+    if of_grants.len() != spend.grants.len() || !over.is_empty() {
         return None;
     }
+    let drawn = spend.grants.iter().zip(of_grants);
+    let drawn = drawn
+        .filter(|(_, [.., taken])| *taken > 0)
+        .map(|(grant, [.., taken])| Drawn {
+            grant: Arc::clone(&grant.id),
+            credits: *taken,
+        });
+    let quota = Counted { used, returned };
     let outcome = Outcome {
         decision: match verdict {
             0 => Decision::Admitted,
@@ -215,8 +284,8 @@ fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [
                 retry_after: Duration::from_micros(retry_after),
             },
         },
-        used,
-        remaining: spend.limit.map(|limit| limit.saturating_sub(used)),
+        used: quota.net(),
+        remaining: spend.limit.map(|limit| limit.saturating_sub(quota.net())),
         rate: match spend.rate {
             Some(_) => Some(RateState {
                 remaining: rate_remaining.try_into().ok()?,
@@ -225,9 +294,17 @@ fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [
             None => None,
         },
         credits,
+        drawn: drawn.collect(),
     };
-    let now = now.try_into().ok()?;
-    Some((Reply { outcome, now }, credits_used))
+    Some(Reply {
+        outcome,
+        quota,
+        credits: of_grants
+            .iter()
+            .map(|&[used, returned, _]| Counted { used, returned })
+            .collect(),
+        now: now.try_into().ok()?,
+    })
 }
 
 type Hash = BTreeMap<String, String>;
@@ -260,19 +337,23 @@ async fn hashes(
 }
 
 /// The counts of a hash that can be read.
-fn credits_read(hash: RedisResult<BTreeMap<String, String>>) -> BTreeMap<String, i64> {
+fn credits_read(hash: RedisResult<Hash>) -> BTreeMap<String, CreditsUsed> {
     let hash = hash.unwrap_or_else(|error| {
         tracing::warn!(%error, "failed to read the credits used by a customer");
         BTreeMap::new()
     });
-    let count = |(id, used): (String, String)| match used.parse() {
-        Ok(used) => Some((id, used)),
-        Err(_) => {
-            tracing::warn!(grant = %id, "failed to read the credits used of a grant: not a number");
-            None
+    let mut credits = BTreeMap::<String, CreditsUsed>::new();
+    for (field, count) in hash {
+        let Ok(count) = count.parse() else {
+            tracing::warn!(grant = %field, "failed to read the credits used of a grant: not a number");
+            continue;
+        };
+        match field.strip_prefix(RETURNED) {
+            Some(id) => credits.entry(id.to_owned()).or_default().returned = count,
+            None => credits.entry(field).or_default().used = count,
         }
-    };
-    hash.into_iter().filter_map(count).collect()
+    }
+    credits
 }
 
 fn credits_key(customer: &str) -> String {
@@ -283,20 +364,23 @@ fn quota_key(customer: &str, period: Period) -> String {
     format!("glyph:{{{customer}}}:quota:{}", period.start)
 }
 
+fn returned_key(customer: &str, period: Period) -> String {
+    format!("glyph:{{{customer}}}:returned:{}", period.start)
+}
+
 /// The script's KEYS and ARGV, as documented at its head.
-fn script_command(verb: &str, script: &str, spend: &Spend<'_>, floors: &Floors) -> Cmd {
+fn spend_arguments(command: &mut Cmd, spend: &Spend<'_>, floors: &Floors) {
     let has_grants = !spend.grants.is_empty();
     let keys = match spend.rate {
-        _ if has_grants => 3,
-        Some(_) => 2,
-        None => 1,
+        _ if has_grants => 4,
+        Some(_) => 3,
+        None => 2,
     };
-    let mut command = Cmd::new();
-    command.arg(verb).arg(script);
     command
         .arg(keys)
-        .arg(quota_key(spend.customer, spend.period));
-    if keys > 1 {
+        .arg(quota_key(spend.customer, spend.period))
+        .arg(returned_key(spend.customer, spend.period));
+    if keys > 2 {
         command.arg(format!(
             "glyph:{{{}}}:rate:{}",
             spend.customer, spend.key_id
@@ -310,18 +394,18 @@ fn script_command(verb: &str, script: &str, spend: &Spend<'_>, floors: &Floors) 
         Some(limit) => command.arg(limit),
         None => command.arg(-1),
     };
-    command.arg(floors.quota).arg(spend.period.end);
+    let Counted { used, returned } = floors.quota;
+    command.arg(used).arg(returned).arg(spend.period.end);
     match spend.rate {
         Some(rate) => command.arg(rate.interval()).arg(rate.burst),
         None if has_grants => command.arg(0).arg(0),
-        None => &mut command,
+        None => command,
     };
     for (grant, floor) in spend.grants.iter().zip(&floors.credits) {
         let expires_at = grant.expires_at.unwrap_or(i64::MAX);
         command.arg(&*grant.id).arg(grant.available);
-        command.arg(floor).arg(expires_at);
+        command.arg(floor.used).arg(floor.returned).arg(expires_at);
     }
-    command
 }
 
 #[cfg(test)]

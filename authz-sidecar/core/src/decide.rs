@@ -18,7 +18,7 @@ use crate::credential::{self, Credential, Unusable};
 use crate::index::{CustomerEntry, InForce, Index, KeyEntry, ObjectName, TierEntry};
 use crate::limits::Limits;
 use crate::request::RequestView;
-use crate::verdict::{Code, Denial, Identity, Permit};
+use crate::verdict::{Code, Denial, Identity, Permit, Whose};
 
 /// What the platform engineer has set.
 #[derive(Clone, Debug)]
@@ -49,7 +49,6 @@ pub struct Admission {
     identity: Identity,
     endpoint: Option<Arc<Endpoint>>,
     inbound_headers: Vec<String>,
-    customer_uid: Arc<str>,
     cost: u64,
     period: Period,
     quota: Option<u64>,
@@ -61,7 +60,7 @@ pub struct Admission {
 }
 
 /// What came of asking the counters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Counted {
     /// They have judged.
     Judged(Outcome),
@@ -81,7 +80,7 @@ struct Service<'a> {
 /// A request that passes the first step.
 pub enum Authorized {
     /// No credential is needed and none was read: it passes, uncounted.
-    Open(Permit),
+    Open(Box<Permit>),
     /// It passes if the counters have room for it.
     Metered(Box<Admission>),
 }
@@ -96,13 +95,14 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Authoriz
     }
     let asked = asked::of(request, basis.index)?;
     if asked.is_open(request) {
-        return Ok(Authorized::Open(Permit {
+        return Ok(Authorized::Open(Box::new(Permit {
             identity: None,
             endpoint: asked.endpoint.cloned(),
             inbound_headers: inbound_headers(request),
             limits: Limits::default(),
             credits_taken: 0,
-        }));
+            returnable: None,
+        })));
     }
     admit(request, &asked, basis)
         .map(|admission| Authorized::Metered(Box::new(admission)))
@@ -116,6 +116,25 @@ fn admit(
 ) -> Result<Admission, Denial> {
     let key = key_of(request, basis)?;
     let customer = customer_of(key, basis.index)?;
+    let whose = Whose {
+        uid: Arc::clone(&customer.uid),
+        customer: key.customer.clone(),
+        key_id: Arc::clone(&key.id),
+    };
+    admit_customer(request, asked, basis, (key, customer, &whose))
+        .map_err(|denial| denial.of(&whose))
+}
+
+fn admit_customer(
+    request: &RequestView<'_>,
+    asked: &Asked<'_>,
+    basis: Basis<'_>,
+    (key, customer, whose): (&KeyEntry, &CustomerEntry, &Whose),
+) -> Result<Admission, Denial> {
+    if customer.suspended {
+        let detail = "This customer is suspended; ask the provider of this API why.";
+        return Err(Denial::new(Code::Suspended, detail));
+    }
     if !key.allows(request.client) {
         let detail = "This API key may not be used from this address; its owner can change the allowed addresses.";
         return Err(Denial::new(Code::AddressDenied, detail));
@@ -129,7 +148,6 @@ fn admit(
         _ => Box::default(),
     };
     Ok(Admission {
-        customer_uid: customer.uid.clone(),
         cost: asked.cost,
         period: service.period,
         quota: service.tier.quota,
@@ -139,10 +157,9 @@ fn admit(
         upgrade_at: checkout.or_else(|| basis.policy.billing_url.clone()),
         now: basis.now,
         identity: Identity {
-            customer: key.customer.clone(),
+            whose: whose.clone(),
             subject: customer.subject.clone(),
             tier: service.name,
-            key_id: key.id.clone(),
         },
         endpoint: asked.endpoint.cloned(),
         inbound_headers: inbound_headers(request),
@@ -229,15 +246,10 @@ fn unusable(why: Unusable) -> Denial {
 
 /// The customer of a good key. A key whose customer is gone is nobody's.
 fn customer_of<'a>(key: &KeyEntry, index: &'a Index) -> Result<&'a CustomerEntry, Denial> {
-    let Some(customer) = index.customer(&key.customer) else {
+    index.customer(&key.customer).ok_or_else(|| {
         let detail = "The API key belongs to a customer that does not exist (any more).";
-        return Err(Denial::new(Code::InvalidCredential, detail));
-    };
-    if customer.suspended {
-        let detail = "This customer is suspended; ask the provider of this API why.";
-        return Err(Denial::new(Code::Suspended, detail));
-    }
-    Ok(customer)
+        Denial::new(Code::InvalidCredential, detail)
+    })
 }
 
 /// The tier in force and the month its quota counts in. Without a subscription, and after one lapsed, months are

@@ -9,6 +9,7 @@
 mod clock;
 mod credits;
 mod exact;
+mod give_back;
 mod keys;
 mod life;
 mod places;
