@@ -18,4 +18,5 @@ mod outages;
 mod rpc;
 mod stage;
 mod startup;
+mod usage;
 mod watches;

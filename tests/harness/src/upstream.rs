@@ -1,5 +1,7 @@
 //! The API that is sold, as a sample: it answers the published client, and echoes what reached it to everyone else. It runs
-//! in this process, or in a pod as the program `upstream`.
+//! in this process, or in a pod as the program `upstream`. At some paths it fails: see `failing`.
+
+mod failing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ impl Upstream {
         let requests = Arc::new(AtomicU64::new(0));
         let app = Router::new()
             .route("/glyph_agent/ask", post(ask))
+            .merge(failing::routes())
             .fallback(echo)
             .layer(middleware::from_fn_with_state(Arc::clone(&requests), count));
         let serving = tokio::spawn(async move {
