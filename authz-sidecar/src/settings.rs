@@ -72,7 +72,7 @@ pub struct Settings {
     pub usage: UsageSource,
 
     /// Seconds between two writes of usage to Redis: what a process that is killed may lose of it.
-    #[arg(long, env = "GLYPH_USAGE_INTERVAL", default_value_t = 2, value_name = "SECONDS",
+    #[arg(long, env = "GLYPH_USAGE_INTERVAL", default_value_t = 1, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(1..=300))]
     pub usage_interval: u64,
 

@@ -83,9 +83,7 @@ impl Reader {
 }
 
 fn logging(settings: Settings) -> Settings {
-    settings
-        .set("GLYPH_USAGE", "access-log")
-        .set("GLYPH_USAGE_INTERVAL", "1")
+    settings.set("GLYPH_USAGE", "access-log")
 }
 
 /// `examples/envoy/envoy.yaml` with Envoy's own retries and a short timeout, as its users may have them.
@@ -285,8 +283,7 @@ async fn a_sidecar_that_is_ended_well_loses_nothing_it_was_told() -> Result<()> 
 
 #[tokio::test]
 async fn without_the_access_log_each_check_is_a_request_that_passed_or_was_refused() -> Result<()> {
-    let often = |settings: Settings| settings.set("GLYPH_USAGE_INTERVAL", "1");
-    let stage = Stage::set_with(often).await?;
+    let stage = Stage::set().await?;
     let endpoints = json!([
         {"name": "failing", "path": "/status/{status}", "cost": 5, "chargeOn": "Success"},
         {"name": "scoped", "path": "/scoped", "scopes": ["none"]},

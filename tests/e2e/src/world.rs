@@ -12,7 +12,7 @@ use std::ops::Deref;
 use anyhow::{Context as _, Result, anyhow};
 use futures::future::try_join_all;
 use glyph_harness::net::Answer;
-use glyph_harness::{ControlPlane, Envoy, Program, Redis, Service, Upstream, poll_until};
+use glyph_harness::{ControlPlane, Envoy, Program, Redis, Service, Settings, Upstream, poll_until};
 
 pub use secrets::Secrets;
 pub use stage::{KEY_FIELD, Kind, SOON, Stage};
@@ -148,6 +148,28 @@ impl<'a> World<'a> {
         self.gateways.first().context("this world has no gateway")
     }
 
+    /// The settings of a sidecar here, for those who start further ones.
+    #[must_use]
+    pub fn sidecar_settings(&self) -> Settings {
+        sidecar_settings(&self.stage, &self.redis)
+    }
+
+    /// Where the counters are.
+    #[must_use]
+    pub fn redis_url(&self) -> String {
+        self.stage.secrets.redis_url(self.redis.port())
+    }
+
+    /// An Envoy that asks two sidecars in turn, and tells either how requests ended.
+    ///
+    /// # Errors
+    /// When the example has no place for what is added, or Envoy does not start.
+    pub async fn envoy_before(&self, sidecars: [&Service; 2]) -> Result<Envoy> {
+        let sidecars = sidecars.map(Service::address);
+        let config = envoy::before_two(sidecars, self.upstream.address())?;
+        Ok(Envoy::start(&config).await?)
+    }
+
     /// Waits until every sidecar knows what was made before this call: it makes one more customer with a key and
     /// waits until that passes everywhere. Needs the default tier.
     ///
@@ -175,6 +197,17 @@ impl<'a> Deref for World<'a> {
     }
 }
 
+fn sidecar_settings(stage: &Stage<'_>, redis: &Redis) -> Settings {
+    let settings = stage
+        .secrets
+        .sidecar(stage.program_settings(), redis.port());
+    // The default of 20 ms is for production; here a whole cluster, and often a compiler, share two cores.
+    settings
+        .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
+        .set("GLYPH_LOG", "info")
+        .set("GLYPH_REDIS_DEADLINE", "200")
+}
+
 impl Gateway {
     /// Starts a sidecar and an Envoy that asks it.
     async fn start(
@@ -183,14 +216,7 @@ impl Gateway {
         upstream: &Upstream,
         wanted: Wanted,
     ) -> Result<Self> {
-        let settings = stage
-            .secrets
-            .sidecar(stage.program_settings(), redis.port());
-        let settings = settings
-            .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
-            .set("GLYPH_LOG", wanted.log);
-        // The default of 20 ms is for production; here a whole cluster, and often a compiler, share two cores.
-        let settings = settings.set("GLYPH_REDIS_DEADLINE", "200");
+        let settings = sidecar_settings(stage, redis).set("GLYPH_LOG", wanted.log);
         let sidecar = Service::start(Program::Authz, settings).await?;
         let config = envoy::config(sidecar.address(), upstream.address(), wanted.free_path)?;
         let envoy = Envoy::start(&config).await?;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/status/503`, `/status/503/…` | that status |
 //! | `/broken` | half an answer, then the connection ends |
-//! | `/silent` | nothing, ever |
+//! | `/silent`, `/silent/{id}` | nothing, ever; the id is known as one that was asked for |
 //! | `/flaky/{id}` | 503 the first time for each id, 200 from then on |
 
 use std::collections::HashSet;
@@ -21,7 +21,28 @@ use futures::{StreamExt as _, stream};
 /// Half of what `/broken` promises.
 const HALF: &str = "half of it";
 
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+/// Ids of requests that reached `/silent/{id}`.
+#[derive(Clone, Default)]
+pub(super) struct Asked(Arc<Mutex<HashSet<String>>>);
+
+impl Asked {
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
+    }
+
+    async fn note(self, Path(id): Path<String>) -> StatusCode {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id);
+        std::future::pending().await
+    }
+}
+
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(asked: Asked) -> Router<S> {
     let failed = Arc::new(Mutex::new(HashSet::<String>::new()));
     let flaky = move |Path(id): Path<String>| async move {
         let first = failed
@@ -39,6 +60,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/status/{status}/{*rest}", any(status_and_more))
         .route("/broken", any(broken))
         .route("/silent", any(std::future::pending::<StatusCode>))
+        .route("/silent/{id}", any(move |id| asked.note(id)))
         .route("/flaky/{id}", any(flaky))
 }
 
