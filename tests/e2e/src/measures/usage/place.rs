@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use glyph_crds::period::calendar_month;
 use glyph_crds::{ApiKey, CreditGrant, GlyphApi, OverQuota};
+use glyph_harness::net::get;
 use glyph_harness::{ControlPlane, Envoy, Program, Service, poll_until};
 use glyph_runtime::clock::{Clock as _, SystemClock};
 use glyph_usage::{Counters, CreditsUsed, Period, RedisCounters, Step};
@@ -37,8 +38,7 @@ pub(super) struct Key {
 /// Everything that runs.
 pub(super) struct Place<'a> {
     pub(super) world: World<'a>,
-    pub(super) second: Service,
-    _first: Service,
+    sidecars: [Service; 2],
     pub(super) envoy: Envoy,
     pub(super) keys: Vec<Key>,
     /// Name and UID.
@@ -55,12 +55,12 @@ impl<'a> Place<'a> {
         let settings = world.sidecar_settings().set("GLYPH_USAGE", "access-log");
         let first = Service::start(Program::Authz, settings.clone()).await?;
         let second = Service::start(Program::Authz, settings).await?;
-        let envoy = world.envoy_before([&first, &second]).await?;
+        let sidecars = [first, second];
+        let envoy = world.envoy_before(sidecars.each_ref()).await?;
         let (counters, connected) = connected(&world.redis_url()).await?;
         let mut place = Self {
             world,
-            second,
-            _first: first,
+            sidecars,
             envoy,
             keys: Vec::new(),
             customers: Vec::new(),
@@ -165,6 +165,17 @@ impl<'a> Place<'a> {
         Ok(lines)
     }
 
+    /// The sidecar that most of the access log goes to, and how much of it.
+    pub(super) async fn told_most(&self) -> Result<(&Service, u64)> {
+        let [first, second] = &self.sidecars;
+        let (of_first, of_second) = tokio::try_join!(entries(first), entries(second))?;
+        Ok(if of_second > of_first {
+            (second, of_second)
+        } else {
+            (first, of_first)
+        })
+    }
+
     /// Calls and credits that stand as used, without those given back.
     pub(super) async fn used(&self) -> Result<u64> {
         let month = calendar_month(SystemClock.now());
@@ -182,6 +193,16 @@ impl<'a> Place<'a> {
         }
         Ok(sum)
     }
+}
+
+/// Entries of the access log that a sidecar has counted.
+async fn entries(sidecar: &Service) -> Result<u64> {
+    const COUNTED: &str = r#"glyph_authz_log_entries_total{outcome="counted"} "#;
+    let metrics = get(&format!("{}/metrics", sidecar.admin_url()))
+        .await?
+        .text();
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(COUNTED));
+    Ok(counted.map_or(Ok(0), str::parse)?)
 }
 
 async fn connected(url: &str) -> Result<(RedisCounters, DropGuard)> {
