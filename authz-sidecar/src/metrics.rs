@@ -101,6 +101,7 @@ impl Metrics {
     ) where
         Gate<C, K>: Send + Sync + 'static,
     {
+        let shown = Arc::clone(&gate);
         let state = State(Box::new(move || Seen {
             kinds: Kind::ALL
                 .map(|kind| gate.look(|index| (kind, index.len(kind), index.is_kind_synced(kind)))),
@@ -122,6 +123,7 @@ impl Metrics {
             registry.register("malformed_resources", help, self.malformed.clone());
             self.redis.register(registry);
             registry.register_collector(Box::new(state));
+            shown.usage.metrics.register(registry);
         });
     }
 
@@ -163,11 +165,11 @@ impl Metrics {
 
 /// The first `MOST` names that came.
 #[derive(Default)]
-struct Names<const MOST: usize>(RwLock<HashSet<Arc<str>>>);
+pub(crate) struct Names<const MOST: usize>(RwLock<HashSet<Arc<str>>>);
 
 impl<const MOST: usize> Names<MOST> {
     /// `name`, or `other` where there are too many to tell apart.
-    fn known(&self, name: &str) -> Arc<str> {
+    pub(crate) fn known(&self, name: &str) -> Arc<str> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(name) {
             return Arc::clone(known);

@@ -62,6 +62,13 @@ async fn used_credits_reach_the_statuses_and_a_lost_redis_lowers_none() {
     let all = used(&stage, "eve", 100).await;
     assert_eq!(all.status.unwrap().state, Some(GrantState::Exhausted));
     balance(&stage, "eve", [100, 100, 0]).await;
+    // The last credit was used by a call that failed: it is given back after it was written down.
+    let (customer, grant) = &eve;
+    let line = format!("HSET glyph:{{{customer}}}:credits returned:{grant} 10");
+    redis.command_line(&line).await.unwrap();
+    balance(&stage, "eve", [100, 90, 10]).await;
+    let given_back = stage.get::<CreditGrant>("eve").await.status.unwrap();
+    assert_eq!(given_back.state, Some(GrantState::Granted));
     let kept = stage.get::<CreditGrant>("ada").await.status.unwrap();
     assert_eq!(
         kept.used, 40,

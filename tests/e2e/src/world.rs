@@ -181,6 +181,22 @@ impl<'a> World<'a> {
         sidecar_settings(&self.stage, &self.redis)
     }
 
+    /// Where the counters are.
+    #[must_use]
+    pub fn redis_url(&self) -> String {
+        self.stage.secrets.redis_url(self.redis.port())
+    }
+
+    /// An Envoy that asks two sidecars in turn, and tells either how requests ended.
+    ///
+    /// # Errors
+    /// When the example has no place for what is added, or Envoy does not start.
+    pub async fn envoy_before(&self, sidecars: [&Service; 2]) -> Result<Envoy> {
+        let sidecars = sidecars.map(Service::address);
+        let config = envoy::before_two(sidecars, self.upstream.address())?;
+        Ok(Envoy::start(&config).await?)
+    }
+
     /// Waits until the operator has done nothing for a while: for a pass that is under way when time passes, weeks lie
     /// between its look at the clock and its look at Stripe, where outside of a story there are milliseconds.
     ///
@@ -248,6 +264,8 @@ fn sidecar_settings(stage: &Stage<'_>, redis: &Redis) -> Settings {
         .tokens_of(stage.cognito)
         .set("GLYPH_JWKS_REFRESH", "10")
         .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
+        .set("GLYPH_LOG", "info")
+        .set("GLYPH_USAGE", "access-log")
         .set("GLYPH_REDIS_DEADLINE", "200")
 }
 
