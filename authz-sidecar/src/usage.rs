@@ -6,17 +6,17 @@
 
 mod metrics;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, FuturesUnordered};
 use futures::{FutureExt as _, StreamExt as _};
-use glyph_authz_core::Verdict;
 use glyph_authz_core::class::Class;
 use glyph_authz_core::outbox::{Outbox, requests};
 use glyph_authz_core::receipt::{self, Receipt};
 use glyph_authz_core::wire::{Logged, Malformed};
+use glyph_authz_core::{Permit, Verdict};
 use glyph_crds::api_key_format::Peppers;
 use glyph_runtime::clock::Clock;
 use glyph_runtime::random;
@@ -59,6 +59,8 @@ pub struct Usage {
     /// What charges' ids begin with, and the last one's number.
     source: String,
     last_charge: AtomicU64,
+    /// It was said that nothing can be given back.
+    said: AtomicBool,
     /// What may still count something. When all of it has ended, what is left goes to Redis.
     pub served: TaskTracker,
     /// What was counted of it.
@@ -79,6 +81,7 @@ impl Usage {
             charges,
             source,
             last_charge: AtomicU64::new(0),
+            said: AtomicBool::new(false),
             served: TaskTracker::new(),
             metrics: UsageMetrics::default(),
         };
@@ -101,6 +104,14 @@ impl Usage {
 
     /// Counts a request whose end no access log will tell.
     pub fn checked(&self, verdict: &Verdict, now: Timestamp) {
+        if verdict.as_ref().is_ok_and(Permit::is_returnable)
+            && !self.said.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "an endpoint says chargeOn: Success, and no access log tells which calls failed: all are charged \
+                 (set GLYPH_USAGE=access-log, and let Envoy send it)"
+            );
+        }
         if let Some((whose, endpoint)) = receipt::counted(verdict) {
             let class = match verdict {
                 Ok(_) => Class::Passed,

@@ -129,6 +129,12 @@ impl Permit {
         self.credits_taken
     }
 
+    /// Whether what it took is to be given back if the API fails.
+    #[must_use]
+    pub fn is_returnable(&self) -> bool {
+        self.returnable.is_some()
+    }
+
     /// What the caller is told of its limits.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits

@@ -310,6 +310,8 @@ async fn without_the_access_log_each_check_is_a_request_that_passed_or_was_refus
         .await;
     let second = asked(&stage, "/status/503", &key).await;
     assert_eq!(left(&second), left(&first) - 5, "nothing is given back");
+    let said = stage.sidecar.log().matches("chargeOn: Success").count();
+    assert_eq!(said, 1, "and that is said once");
     Ok(())
 }
 
