@@ -37,8 +37,8 @@ pub async fn translate(manifests: &str) -> Result<PathBuf> {
     egctl.arg(&given).kill_on_drop(true);
     let output = egctl.output().await.map_err(Error::io("run egctl"))?;
     let said = CommandOutput::from(output).ok()?;
-    let translated: Value =
-        serde_json::from_str(&said).map_err(|error| Error::answer("read what egctl made", error))?;
+    let translated: Value = serde_json::from_str(&said)
+        .map_err(|error| Error::answer("read what egctl made", error))?;
     let mut refused = Vec::new();
     collect_refused(&translated, &mut refused);
     if !refused.is_empty() {
@@ -57,7 +57,9 @@ fn collect_refused(value: &Value, refused: &mut Vec<String>) {
         refused.push(value["message"].as_str().unwrap_or_default().to_owned());
     }
     match value {
-        Value::Object(fields) => fields.values().for_each(|one| collect_refused(one, refused)),
+        Value::Object(fields) => fields
+            .values()
+            .for_each(|one| collect_refused(one, refused)),
         Value::Array(items) => items.iter().for_each(|one| collect_refused(one, refused)),
         _ => {}
     }

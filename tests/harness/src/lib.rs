@@ -46,6 +46,28 @@ pub use service::{Program, Service, Settings};
 pub use store::{run_folder, workspace_root};
 pub use upstream::Upstream;
 
+/// Gets the parts of `module`, a name in the table of `README.md`; false if there is no such.
+///
+/// # Errors
+/// When they cannot be had; the error says why.
+pub async fn get(module: &str) -> Result<bool> {
+    let ensure: fn() -> Result<()> = match module {
+        "clock" => || clock::ensure().map(drop),
+        "cognito" => || cognito::ensure().map(drop),
+        "egctl" => || egctl::ensure().map(drop),
+        "envoy" => || envoy::ensure().map(drop),
+        "forge" => || forge::ensure().map(drop),
+        "kubernetes" => || kubernetes::ensure_binaries().map(drop),
+        "nginx" => || nginx::ensure().map(drop),
+        "node" => || node::ensure().map(drop),
+        "prometheus" => || prometheus::ensure().map(drop),
+        "redis" => || redis::ensure().map(drop),
+        "stripe_mock" => || stripe_mock::ensure().map(drop),
+        _ => return Ok(false),
+    };
+    store::blocking(ensure).await.map(|()| true)
+}
+
 /// Gets every part there is (a node only as root, who alone can run one), those that do not need the processor beside those that do.
 ///
 /// # Errors

@@ -49,7 +49,10 @@ struct Asked {
 
 impl Asked {
     async fn set() -> Result<Self> {
-        let stage = Stage::set().await?;
+        Self::on(Stage::set().await?).await
+    }
+
+    async fn on(stage: Stage) -> Result<Self> {
         let envoy = start(stage.sidecar.address(), &stage.upstream).await?;
         let url = envoy.url();
         Ok(Self {
@@ -63,6 +66,13 @@ impl Asked {
         let request = Request::get(format!("{}{path}", self.url));
         answer(with(request, fields)).await
     }
+}
+
+/// Calls left of the month.
+fn left(answer: &Answer) -> u64 {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let told = answer.header("ratelimit");
+    part(&told, "r=", Some(";")).parse().unwrap()
 }
 
 /// The fields below our names that reached the API.
@@ -96,7 +106,10 @@ async fn behind_envoy_gateway_the_api_learns_what_it_learns_behind_envoy() -> Re
         assert!(!clean.text().contains(secret), "{}", clean.text());
     }
     let underscored = asked.get("/v1/items", &lies).await;
-    assert_eq!(underscored.status, 400, "refused by the ClientTrafficPolicy");
+    assert_eq!(
+        underscored.status, 400,
+        "refused by the ClientTrafficPolicy"
+    );
     let twice = [("x-api-key", key.as_str()), ("x-api-key", key.as_str())];
     let twice = asked.get("/v1/items", &twice).await;
     assert!(matches!(twice.status, 400 | 401), "{}", twice.status);
@@ -132,12 +145,6 @@ async fn a_policy_of_a_route_says_what_its_calls_cost_and_which_scopes_they_need
     let right = world.key("right", "ada", right).await;
     asked.stage.until(&other, 200).await;
     asked.stage.until(&right, 200).await;
-    let left = |answer: &Answer| {
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let told = answer.header("ratelimit");
-        let left = part(&told, "r=", Some(";")).parse::<u64>();
-        left.unwrap()
-    };
     let right = [("x-api-key", right.as_str())];
     let before = left(&asked.get("/v1/items", &right).await);
     let refused = asked.get("/reports/7", &[("x-api-key", &other)]).await;
@@ -148,4 +155,28 @@ async fn a_policy_of_a_route_says_what_its_calls_cost_and_which_scopes_they_need
     let after = left(&asked.get("/reports/7", &right).await);
     assert_eq!(before - after, 5);
     Ok(())
+}
+
+#[tokio::test]
+async fn how_requests_ended_is_told_by_envoy_gateway_too() -> Result<()> {
+    let logging = |settings: Settings| settings.set("GLYPH_USAGE", "access-log");
+    let asked = Asked::on(Stage::set_with(logging).await?).await?;
+    let world = &asked.stage.world;
+    let endpoints = json!([
+        {"name": "status", "path": "/status/{status}", "cost": 5, "chargeOn": "Success"},
+        {"name": "look", "path": "/look", "cost": 0},
+    ]);
+    world.api("shop", json!({"endpoints": endpoints})).await;
+    let key = world.key("laptop", "ada", json!({})).await;
+    asked.stage.until(&key, 200).await;
+    let key = [("x-api-key", key.as_str())];
+    let look = async || left(&asked.get("/look", &key).await);
+    let is_free = async || (look().await == look().await).then_some(());
+    poll_until("the API to be known", SOON, is_free).await?;
+
+    let before = look().await;
+    left(&asked.get("/status/200", &key).await);
+    assert_eq!(asked.get("/status/500", &key).await.status, 500);
+    let given_back = async || (look().await == before - 5).then_some(());
+    poll_until("the failed call to be given back", SOON, given_back).await
 }

@@ -18,7 +18,11 @@ const BOUND: [&str; 4] = [
 
 /// The configuration out of `dumps`, the one dump in an object by the Gateway's name.
 pub(super) fn configuration(dumps: &Value) -> Result<Value> {
-    let dumps: Vec<&Value> = dumps.as_object().into_iter().flat_map(Map::values).collect();
+    let dumps: Vec<&Value> = dumps
+        .as_object()
+        .into_iter()
+        .flat_map(Map::values)
+        .collect();
     let [dump] = dumps.as_slice() else {
         return Err(Error::answer(
             DOING,
