@@ -69,7 +69,7 @@ fn collect_refused(value: &Value, refused: &mut Vec<String>) {
 pub(crate) fn ensure() -> Result<PathBuf> {
     let sums = include_str!("../parts/egctl/go.sum");
     let stamp = format!("{}{sums}", include_str!("../parts/egctl/go.mod"));
-    let hint = "Envoy Gateway's egctl 1.9.1 from Go modules: about 5 minutes, once";
+    let hint = "Envoy Gateway's egctl 1.9.1 from Go modules: 4 to 15 minutes, once";
     store::ensure(PART, &stamp, hint, |workshop| {
         go::build(&go::go()?, PART, PACKAGE, PART, "-s -w", workshop)
     })

@@ -21,8 +21,12 @@ spec: { clusterIP: 10.96.0.3, ports: [{ name: http, port: 8080 }] }
 
 /// Envoy as Envoy Gateway would have it. Only where things are is another: the Gateway's port, and the Services' addresses.
 pub(super) async fn start(sidecar: SocketAddr, upstream: &Upstream) -> Result<Envoy> {
+    start_with(&manifests(), sidecar, upstream).await
+}
+
+async fn start_with(manifests: &str, sidecar: SocketAddr, upstream: &Upstream) -> Result<Envoy> {
     Envoy::start(&EnvoyConfig {
-        file: egctl::translate(&manifests()).await?,
+        file: egctl::translate(manifests).await?,
         listener_port: 10_080,
         admin_port: 19_000,
         endpoints: BTreeMap::from([
@@ -41,29 +45,36 @@ fn manifests() -> String {
     format!("{all}---{SERVICES}")
 }
 
+/// The example without the resources of a kind.
+fn without(kind: &str) -> String {
+    let all = manifests();
+    let kind = format!("kind: {kind}\n");
+    let rest: Vec<_> = all
+        .split("---\n")
+        .filter(|one| !one.contains(&kind))
+        .collect();
+    let rest = rest.join("---\n");
+    assert_ne!(rest, all, "there must be some");
+    rest
+}
+
 struct Asked {
     stage: Stage,
-    url: String,
-    _envoy: Envoy,
+    envoy: Envoy,
 }
 
 impl Asked {
     async fn set() -> Result<Self> {
-        Self::on(Stage::set().await?).await
+        Self::on(Stage::set().await?, &manifests()).await
     }
 
-    async fn on(stage: Stage) -> Result<Self> {
-        let envoy = start(stage.sidecar.address(), &stage.upstream).await?;
-        let url = envoy.url();
-        Ok(Self {
-            stage,
-            url,
-            _envoy: envoy,
-        })
+    async fn on(stage: Stage, manifests: &str) -> Result<Self> {
+        let envoy = start_with(manifests, stage.sidecar.address(), &stage.upstream).await?;
+        Ok(Self { stage, envoy })
     }
 
     async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let request = Request::get(format!("{}{path}", self.url));
+        let request = Request::get(format!("{}{path}", self.envoy.url()));
         answer(with(request, fields)).await
     }
 }
@@ -117,6 +128,54 @@ async fn behind_envoy_gateway_the_api_learns_what_it_learns_behind_envoy() -> Re
 }
 
 #[tokio::test]
+async fn neither_policy_relies_on_the_other_for_what_callers_say_of_themselves() -> Result<()> {
+    let lie = ("x-glyph-customer", "other/eve");
+    let unchecked = without("SecurityPolicy");
+    let unchecked = Asked::on(Stage::set().await?, &unchecked).await?;
+    let passed = unchecked.get("/v1/items", &[lie]).await;
+    assert_eq!(ours(&passed), BTreeMap::new());
+
+    let unguarded = without("ClientTrafficPolicy");
+    let unguarded = Asked::on(unchecked.stage, &unguarded).await?;
+    let key = unguarded.stage.world.key("laptop", "ada", json!({})).await;
+    let told = ours(&unguarded.stage.until(&key, 200).await);
+    let passed = unguarded
+        .get("/v1/items", &[lie, ("x-api-key", &key)])
+        .await;
+    assert_eq!(ours(&passed), told);
+    Ok(())
+}
+
+/// Another policy of the route `api`, which says nothing of `extAuth`.
+const CORS: &str = r"
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: SecurityPolicy
+metadata: { name: cors }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, name: api }]
+  mergeType: StrategicMerge
+  cors: { allowOrigins: ['https://shop.example'] }
+";
+
+#[tokio::test]
+async fn another_policy_of_a_route_leaves_the_check_if_it_merges_and_ends_it_if_not() -> Result<()>
+{
+    let merging = format!("{}---{CORS}", manifests());
+    let merging = Asked::on(Stage::set().await?, &merging).await?;
+    let refused = merging.get("/v1/items", &[]).await;
+    assert_eq!(
+        (refused.status, code(&refused).as_str()),
+        (401, "missing_credential")
+    );
+    let replacing = CORS.replace("  mergeType: StrategicMerge\n", "");
+    let replacing = format!("{}---{replacing}", manifests());
+    let replacing = Asked::on(merging.stage, &replacing).await?;
+    let free = replacing.get("/v1/items", &[]).await;
+    assert_eq!(free.status, 200, "as docs/gateways/envoy-gateway.md warns");
+    Ok(())
+}
+
+#[tokio::test]
 async fn envoy_gateway_lets_one_spelling_of_a_path_through() -> Result<()> {
     let asked = Asked::set().await?;
     let key = asked.stage.world.key("laptop", "ada", json!({})).await;
@@ -160,7 +219,7 @@ async fn a_policy_of_a_route_says_what_its_calls_cost_and_which_scopes_they_need
 #[tokio::test]
 async fn how_requests_ended_is_told_by_envoy_gateway_too() -> Result<()> {
     let logging = |settings: Settings| settings.set("GLYPH_USAGE", "access-log");
-    let asked = Asked::on(Stage::set_with(logging).await?).await?;
+    let asked = Asked::on(Stage::set_with(logging).await?, &manifests()).await?;
     let world = &asked.stage.world;
     let endpoints = json!([
         {"name": "status", "path": "/status/{status}", "cost": 5, "chargeOn": "Success"},
