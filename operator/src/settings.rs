@@ -8,6 +8,7 @@ use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser};
 use glyph_operator_core::subscription::ReturnUrls;
 use glyph_runtime::common::CommonArgs;
 
+use crate::account::AccountArgs;
 use crate::openapi::{ApiFromOpenApi, COMMAND};
 use crate::setup::Setup;
 use crate::stripe::StripeArgs;
@@ -91,6 +92,10 @@ pub struct Settings {
     /// How Stripe is reached.
     #[command(flatten)]
     pub stripe: StripeArgs,
+
+    /// How the account API behaves.
+    #[command(flatten)]
+    pub account: AccountArgs,
 }
 
 /// The lease by which replicas agree on who leads.
@@ -172,6 +177,20 @@ impl Settings {
             .or_else(first)
             .or_else(pod)
             .unwrap_or_else(|| "default".to_owned())
+    }
+
+    /// Where the account API makes its customers.
+    #[must_use]
+    pub fn account_namespace(&self) -> String {
+        let named = self.account.account_namespace.clone();
+        named.unwrap_or_else(|| self.lease_namespace())
+    }
+
+    /// Where Stripe's portal leads back to.
+    #[must_use]
+    pub fn portal_return_url(&self) -> String {
+        let named = self.account.account_portal_return_url.clone();
+        named.unwrap_or_else(|| self.checkout_success_url.clone())
     }
 
     /// Time between full passes.

@@ -22,7 +22,7 @@ mod spend;
 pub use credits::{Credits, Grant, MAX_GRANTS};
 pub use memory::MemoryCounters;
 #[cfg(feature = "redis")]
-pub use redis::{DEFAULT_DEADLINE, EvictingRedis, InvalidUrl, RedisCounters};
+pub use redis::{Attempts, DEFAULT_DEADLINE, EvictingRedis, InvalidUrl, RedisCounters};
 pub use spend::{
     Counters, CountersError, Decision, MAX_BURST, MAX_COUNT, MAX_REQUESTS_PER_SECOND, Outcome,
     Period, Rate, RateState, Spend, Unavailable,

@@ -5,6 +5,7 @@
 //! until Redis answers again; see `link`. A Redis that lost its data is raised to the highest count this process has
 //! seen; see `high_water` and `credit_marks`. Redis' own types stop here.
 
+mod attempts;
 mod link;
 mod place;
 
@@ -16,6 +17,7 @@ use futures::future::join_all;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind};
 use tokio_util::sync::CancellationToken;
 
+pub use self::attempts::Attempts;
 use self::link::Link;
 use self::place::{Connection, Place};
 use crate::credit_marks::CreditMarks;
