@@ -99,8 +99,8 @@ pub fn router(account: Account) -> Router {
         .method_not_allowed_fallback(guard::wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn_with_state(account.clone(), guard::in_time))
-        .layer(from_fn_with_state(account.clone(), attempts::limit))
         .layer(from_fn_with_state(account.clone(), guard::own_origins))
+        .layer(from_fn_with_state(account.clone(), attempts::limit))
         .layer(guard::cors(&account.settings))
         .layer(from_fn(guard::headers))
 }

@@ -10,7 +10,7 @@ use glyph_crds::ApiKey;
 use glyph_operator_core::account::slots::{Held, next_name};
 use http::{StatusCode, header};
 use kube::api::{Patch, PatchParams};
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::DeserializeGuard;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
@@ -31,12 +31,17 @@ mod view;
 const TRIES: usize = 100;
 
 impl Account {
-    /// The keys of a customer that can be read.
-    pub(super) async fn keys_of(&self, customer: &str) -> Answer<Vec<ApiKey>> {
+    /// The keys of a customer, also those that cannot be read.
+    async fn all_keys_of(&self, customer: &str) -> Answer<Vec<DeserializeGuard<ApiKey>>> {
         let api: Api<DeserializeGuard<ApiKey>> =
             Api::namespaced(self.client.clone(), &self.namespace);
-        let listed = api.list(&of_customer(customer)).await?;
-        Ok(listed.into_iter().filter_map(|key| key.0.ok()).collect())
+        Ok(api.list(&of_customer(customer)).await?.items)
+    }
+
+    /// The keys of a customer that can be read.
+    pub(super) async fn keys_of(&self, customer: &str) -> Answer<Vec<ApiKey>> {
+        let all = self.all_keys_of(customer).await?;
+        Ok(all.into_iter().filter_map(|key| key.0.ok()).collect())
     }
 
     /// The key of this public id, if it is the caller's.
@@ -48,28 +53,31 @@ impl Account {
 
     /// The key that was asked for: made now, or before under the same idempotency key.
     async fn make_key(&self, caller: &Caller, wish: &NewKey, asked: &Asked) -> Answer<ApiKey> {
-        let metadata: Api<PartialObjectMeta<ApiKey>> = self.api_of();
         let limit = usize::from(self.settings.account_max_keys);
         for _ in 0..TRIES {
-            let keys = self.keys_of(&caller.name()).await?;
+            // One look at all of them: of two, the second could show a key that the first did not.
+            let keys = self.all_keys_of(&caller.name()).await?;
             for key in &keys {
-                if asked.made(key)? {
+                if asked.made(key)?
+                    && let Ok(key) = &key.0
+                {
                     return Ok(key.clone());
                 }
             }
             self.may_have_key(caller).await?;
-            // Also those that cannot be read have names.
-            let all = metadata.list_metadata(&of_customer(&caller.name())).await?;
-            let names: Vec<String> = all.iter().map(kube::ResourceExt::name_any).collect();
-            let revoked = |name: &str| {
-                keys.iter()
-                    .any(|key| key.name_any() == name && key.spec.revoked)
-            };
-            let held = names.iter().map(|name| Held {
-                name,
-                revoked: revoked(name),
-            });
-            let held: Vec<_> = held.collect();
+            let revoked =
+                |key: &DeserializeGuard<ApiKey>| key.0.as_ref().is_ok_and(|key| key.spec.revoked);
+            let names: Vec<_> = keys
+                .iter()
+                .map(|key| (key.name_any(), revoked(key)))
+                .collect();
+            let held: Vec<_> = names
+                .iter()
+                .map(|(name, revoked)| Held {
+                    name,
+                    revoked: *revoked,
+                })
+                .collect();
             let Some(name) = next_name(&caller.name(), &held, limit) else {
                 let detail = format!(
                     "There are {limit} keys, and no more may be; revoke one that you do not need."
@@ -86,13 +94,6 @@ impl Account {
             }
         }
         Err(Problem::unavailable(&"too many keys are made at once"))
-    }
-
-    fn api_of<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
-        self.api()
     }
 
     /// The answer with a key, or the promise of one.

@@ -310,7 +310,8 @@ pub(in crate::account) async fn logout(
     caller: LoggedIn,
     OptionalInput(Nothing {}): OptionalInput<Nothing>,
 ) -> Answer<Json<Done>> {
-    account.pool.sign_out(caller.token.expose()).await?;
+    // A token that has ended meanwhile is logged out as well.
+    super::hidden(account.pool.sign_out(caller.token.expose()).await)?;
     Ok(Json(Done {
         status: "logged_out",
         detail: "No token of yours works here any more.",

@@ -94,6 +94,7 @@ def locked(method):
 
 SIGN_UP, FORGOT, RESET = Response.sign_up, Response.forgot_password, Response.confirm_forgot_password
 UPDATE, INITIATE = Response.update_user_attributes, Response.initiate_auth
+RESPOND = Response.respond_to_auth_challenge
 
 
 @locked
@@ -186,6 +187,22 @@ def verify_user_attribute(self):
 
 
 @locked
+def respond_to_auth_challenge(self):
+    client_id, session = self._get_param("ClientId"), self._get_param("Session")
+    for pool in pools():
+        if client_id in pool.clients and session not in pool.backend.sessions:
+            raise NotAuthorizedError("Invalid session for the user.")
+    return RESPOND(self)
+
+
+@locked
+def global_sign_out(self):
+    pool, _ = of_token(self)
+    pool.sign_out(pool.access_tokens[self._get_param("AccessToken")][1])
+    return EmptyResult()
+
+
+@locked
 def delete_user(self):
     pool, user = of_token(self)
     pool.sign_out(pool.access_tokens[self._get_param("AccessToken")][1])
@@ -202,6 +219,8 @@ for added in (
     initiate_auth,
     update_user_attributes,
     verify_user_attribute,
+    respond_to_auth_challenge,
+    global_sign_out,
     delete_user,
 ):
     setattr(Response, added.__name__, added)
