@@ -27,6 +27,7 @@ use failure::{ACCESS_KEY, Failure, USER_POOL};
 
 mod failure;
 mod people;
+mod pool;
 mod token;
 
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";

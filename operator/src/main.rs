@@ -18,7 +18,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 async fn main() -> ExitCode {
     let done = match Asked::parse() {
         Asked::Run(settings) => glyph_operator::run(*settings).await,
-        Asked::Setup(setup) => setup.run().await,
+        Asked::Setup(setup) => setup.run().await.map(|told| print!("{told}")),
         Asked::ApiFromOpenApi(command) => return print(command.yaml()),
     };
     match done {

@@ -20,8 +20,9 @@ const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/names
 ///
 /// The cluster is taken from KUBECONFIG, or from the pod's service account. Secrets are read from the environment
 /// or from files in --credentials-dir, and never from flags: STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
-/// GLYPH_KEY_PEPPERS, AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_CLIENT_ID, AWS_REGION, AWS_ACCESS_KEY_ID,
-/// AWS_SECRET_ACCESS_KEY, and REDIS_URL with REDIS_CA, from which the credits used are written down (docs/redis.md).
+/// GLYPH_KEY_PEPPERS, AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_CLIENT_ID, AWS_COGNITO_CLIENT_SECRET, AWS_REGION,
+/// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and REDIS_URL with REDIS_CA, from which the credits used are written down
+/// (docs/redis.md).
 #[derive(Clone, Debug, Parser)]
 #[command(name = "glyph-operator", version = glyph_runtime::version())]
 pub struct Settings {

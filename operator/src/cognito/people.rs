@@ -45,6 +45,15 @@ impl CognitoIdentity {
         })
     }
 
+    /// The app client's id, for who sets it up.
+    pub(super) fn client_id(&self) -> Result<String, Failure> {
+        self.setting(CLIENT_ID).map_err(|missing| Failure {
+            class: FailureClass::Credential(CLIENT_ID),
+            message: missing.to_string(),
+            ..Failure::default()
+        })
+    }
+
     /// A call on the pool's app client, in the words of [`PoolError`].
     async fn ask<T, E, F>(
         &self,
@@ -424,5 +433,48 @@ fn of_session(error: PoolError) -> PoolError {
     match error {
         PoolError::Refused(Refusal::Invalid) => PoolError::Refused(Refusal::NotAuthorized),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: &str, class: FailureClass, message: &str) -> PoolError {
+        pool_error(Failure {
+            class,
+            message: message.to_owned(),
+            code: Some(code.to_owned()),
+            request_id: None,
+        })
+    }
+
+    /// CASE 42
+    #[test]
+    fn a_throttled_pool_is_not_available_and_nobodys_fault() {
+        let throttled = error(
+            "TooManyRequestsException",
+            FailureClass::Throttled(None),
+            "slow down",
+        );
+        assert_eq!(throttled, PoolError::Unavailable("slow down".to_owned()));
+    }
+
+    #[test]
+    fn a_client_without_the_flow_is_the_operators_to_mend() {
+        let said = "USER_PASSWORD_AUTH flow not enabled for this client";
+        let error = error("InvalidParameterException", FailureClass::Invalid, said);
+        let PoolError::NotConfigured(sentence) = error else {
+            panic!("{error:?}");
+        };
+        assert!(sentence.contains("setup cognito"), "{sentence}");
+    }
+
+    #[test]
+    fn who_exists_is_not_told_apart_from_who_does_not() {
+        let unknown = error("UserNotFoundException", FailureClass::Invalid, "");
+        let wrong = error("NotAuthorizedException", FailureClass::Invalid, "");
+        let to_be_reset = error("PasswordResetRequiredException", FailureClass::Invalid, "");
+        assert!(unknown == wrong && wrong == to_be_reset);
     }
 }

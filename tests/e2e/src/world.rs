@@ -27,6 +27,7 @@ pub struct Wanted {
     log: &'static str,
     movable: bool,
     free_path: Option<&'static str>,
+    account_api: bool,
 }
 
 impl Wanted {
@@ -38,6 +39,7 @@ impl Wanted {
             log: "info",
             movable: false,
             free_path: None,
+            account_api: false,
         }
     }
 
@@ -58,6 +60,15 @@ impl Wanted {
     pub fn movable(self) -> Self {
         Self {
             movable: true,
+            ..self
+        }
+    }
+
+    /// With the account API.
+    #[must_use]
+    pub fn account_api(self) -> Self {
+        Self {
+            account_api: true,
             ..self
         }
     }
@@ -123,6 +134,7 @@ impl<'a> World<'a> {
                 let settings = stage
                     .operator_settings()
                     .set("REDIS_URL", stage.secrets.redis_url(redis.port()))
+                    .set("GLYPH_ACCOUNT_API", wanted.account_api.to_string())
                     .set("GLYPH_CREDITS_CHECKPOINT", "1")
                     .set("GLYPH_LOG", wanted.log);
                 Ok(Service::start(Program::Operator, settings).await?)

@@ -399,3 +399,84 @@ async fn without_a_pool_logins_say_what_to_set_and_the_plans_are_served() {
     }
     assert_eq!(site.get("/plans", None).await.status, 200);
 }
+
+/// The command as a person runs it.
+async fn set_up(stage: &crate::stage::Stage, client: &str, args: &[&str]) -> String {
+    let program = glyph_harness::service::program(glyph_harness::Program::Operator)
+        .await
+        .unwrap();
+    let output = tokio::process::Command::new(program)
+        .args(["setup", "cognito"])
+        .args(args)
+        .env_clear()
+        .envs([
+            ("AWS_ENDPOINT_URL", stage.cognito.url()),
+            ("AWS_COGNITO_USER_POOL_ID", stage.cognito.pool_id()),
+            ("AWS_COGNITO_CLIENT_ID", client),
+            ("AWS_ACCESS_KEY_ID", "harness"),
+            ("AWS_SECRET_ACCESS_KEY", "harness"),
+        ])
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+#[tokio::test]
+async fn setup_cognito_says_what_it_would_change_then_changes_it_and_then_nothing() {
+    let stage = crate::stage::Stage::new("setup").await;
+    let client = json!({
+        "UserPoolId": stage.cognito.pool_id(), "ClientName": "shop", "CallbackURLs": ["https://shop.example"],
+        "WriteAttributes": ["email", "custom:stripe_customer_id"],
+    });
+    let client = stage
+        .cognito
+        .call("CreateUserPoolClient", &client)
+        .await
+        .unwrap();
+    let id = client["UserPoolClient"]["ClientId"].as_str().unwrap();
+    let described = async || {
+        let asked = json!({"UserPoolId": stage.cognito.pool_id(), "ClientId": id});
+        stage
+            .cognito
+            .call("DescribeUserPoolClient", &asked)
+            .await
+            .unwrap()["UserPoolClient"]
+            .clone()
+    };
+    let before = described().await;
+    let told = set_up(&stage, id, &["--dry-run"]).await;
+    assert!(
+        told.starts_with("To be changed (nothing was):\n- "),
+        "{told}"
+    );
+    assert_eq!(described().await, before);
+    let told = set_up(&stage, id, &[]).await;
+    assert!(
+        told.starts_with("Changed:\n- ") && told.contains("ALLOW_USER_PASSWORD_AUTH"),
+        "{told}"
+    );
+    let after = described().await;
+    assert_eq!(
+        (&after["ClientName"], &after["CallbackURLs"]),
+        (&before["ClientName"], &before["CallbackURLs"])
+    );
+    assert_eq!(
+        (
+            &after["WriteAttributes"],
+            &after["PreventUserExistenceErrors"]
+        ),
+        (&json!(["email"]), &json!("ENABLED"))
+    );
+    let told = set_up(&stage, id, &[]).await;
+    assert_eq!(
+        told,
+        "The user pool and its app client are as they have to be.\n"
+    );
+}

@@ -16,7 +16,7 @@ const LEAST: [&str; 4] = [
     "redis.bundled.enabled=true",
 ];
 /// Everything that can be left out, and is not.
-const MOST: [&str; 22] = [
+const MOST: [&str; 30] = [
     "webhook.url=https://api.example/webhooks/stripe",
     "webhook.ingress.enabled=true",
     "webhook.ingress.className=nginx",
@@ -26,6 +26,14 @@ const MOST: [&str; 22] = [
     "webhook.httpRoute.parentRefs[0].name=public",
     "webhook.httpRoute.hostnames[0]=api.example",
     "cognito.existingSecret=glyph-cognito",
+    "account.enabled=true",
+    "account.origins[0]=https://shop.example",
+    "account.portalReturnUrl=https://shop.example/account",
+    "account.ingress.enabled=true",
+    "account.ingress.host=accounts.example",
+    "account.httpRoute.enabled=true",
+    "account.httpRoute.parentRefs[0].name=public",
+    "networkPolicy.webhooks[0].ipBlock.cidr=192.0.2.0/24",
     "image.pullSecrets[0]=registry",
     "commonLabels.team=api",
     "operator.env.GLYPH_RESYNC=3600",
@@ -122,7 +130,7 @@ async fn the_api_server_takes_every_optional_value_in_a_restricted_namespace_wit
 #[tokio::test]
 async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("refused").await?;
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (
             &[],
             "checkout.successUrl and checkout.cancelUrl are not set",
@@ -151,6 +159,18 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
         (
             &[&LEAST[..], &["tiers.free=null"]].concat(),
             "which tiers does not have",
+        ),
+        (
+            &[&LEAST[..], &["account.enabled=true"]].concat(),
+            "account.enabled needs cognito.existingSecret",
+        ),
+        (
+            &[
+                &LEAST[..],
+                &["account.ingress.enabled=true,account.ingress.host=a.example"],
+            ]
+            .concat(),
+            "leads to an account API that is off",
         ),
         (
             &[&LEAST[..], &["operator.replica=3"]].concat(),
@@ -212,6 +232,26 @@ async fn both_service_accounts_may_do_what_is_written_down_and_nothing_else() ->
             "{file} is not what {account} may do, which is:\n{found}"
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_the_account_api_the_operator_may_do_what_is_written_down_and_nothing_else()
+-> Result<()> {
+    let namespace = ControlPlane::shared().await?.namespace("account").await?;
+    let on = [
+        "cognito.existingSecret=glyph-cognito",
+        "account.enabled=true",
+    ];
+    let hooked = ["webhook.url=https://api.example/webhooks/stripe"];
+    installed(&namespace, &[&LEAST[..], &hooked, &on].concat()).await?;
+    let file = "tests/e2e/tests/all/rights/glyph-operator-account.txt";
+    let written = fs::read_to_string(workspace_root().join(file)).unwrap_or_default();
+    let found = rights(&namespace, "glyph-operator").await?;
+    ensure!(
+        found == written,
+        "{file} is not what it may do, which is:\n{found}"
+    );
     Ok(())
 }
 
