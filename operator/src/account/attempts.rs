@@ -17,7 +17,7 @@ use glyph_usage::{
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
-use super::problem::{Answer, Code, Problem};
+use super::problem::{Answer, Problem, ProblemCode};
 use super::settings::AccountArgs;
 use super::{Account, Peer};
 use crate::credits::{REDIS_CA, REDIS_URL};
@@ -125,7 +125,7 @@ pub(super) async fn limit(
     let reset = forgotten_in.as_secs().max(1);
     let mut response = if made > most {
         let detail = "Too many requests come from this address; wait as long as Retry-After says.";
-        Problem::new(Code::RateLimited, detail)
+        Problem::new(ProblemCode::RateLimited, detail)
             .retry_after(reset)
             .into_response()
     } else {
@@ -167,7 +167,7 @@ impl<'a> Attempts<'a> {
             let Made { made, forgotten_in } = made.map_err(|error| Problem::unavailable(&error))?;
             if made > u64::from(most) {
                 let detail = "Too many attempts; wait as long as Retry-After says.";
-                let problem = Problem::new(Code::TooManyAttempts, detail);
+                let problem = Problem::new(ProblemCode::TooManyAttempts, detail);
                 return Err(problem.retry_after(forgotten_in.as_secs()));
             }
         }

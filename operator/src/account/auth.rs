@@ -15,7 +15,7 @@ use super::Account;
 use super::attempts::Address;
 use super::input::{Input, With, credential, email};
 use super::ports::{PoolError, PoolResult, Refusal};
-use super::problem::{Answer, Code, Problem};
+use super::problem::{Answer, Problem, ProblemCode};
 
 pub(super) mod login;
 pub(super) mod me;
@@ -106,7 +106,7 @@ fn wrong_code(error: PoolError) -> Problem {
         PoolError::Refused(_) => {
             let detail =
                 "The code is not the one that was sent last, or it is too old; have another sent.";
-            Problem::new(Code::InvalidCode, detail)
+            Problem::new(ProblemCode::InvalidCode, detail)
         }
         other => other.into(),
     }

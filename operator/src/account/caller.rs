@@ -12,7 +12,7 @@ use kube::ResourceExt as _;
 use super::Account;
 use super::attempts::Address;
 use super::ports::{Person, PoolError, Refusal};
-use super::problem::{Answer, Code, Problem};
+use super::problem::{Answer, Problem, ProblemCode};
 
 /// Somebody with a good access token. It has no Debug: it holds the token.
 pub(super) struct LoggedIn {
@@ -41,7 +41,7 @@ impl Caller {
     pub(super) fn may_act(&self) -> Answer<()> {
         if self.customer.spec.suspended {
             let detail = "This account is suspended; ask the support of this API why.";
-            return Err(Problem::new(Code::Suspended, detail));
+            return Err(Problem::new(ProblemCode::Suspended, detail));
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Account {
             tracing::debug!(%missing, "the account API was asked for a login");
             let detail = "This installation has no logins: its operator needs AWS_COGNITO_USER_POOL_ID and \
                           AWS_COGNITO_CLIENT_ID. API keys work without.";
-            Problem::new(Code::NotConfigured, detail)
+            Problem::new(ProblemCode::NotConfigured, detail)
         })
     }
 }
@@ -96,7 +96,7 @@ impl Account {
 fn invalid() -> Problem {
     let detail =
         "The access token is not one of this API, or no longer good; log in or refresh it.";
-    Problem::new(Code::InvalidCredential, detail)
+    Problem::new(ProblemCode::InvalidCredential, detail)
 }
 
 /// The one bearer token of a request.
@@ -105,7 +105,7 @@ fn bearer(parts: &Parts) -> Answer<Secret> {
     let (first, second) = (values.next(), values.next());
     let Some(value) = first else {
         let detail = "Send the access token of POST /auth/login as Authorization: Bearer <token>.";
-        return Err(Problem::new(Code::MissingCredential, detail));
+        return Err(Problem::new(ProblemCode::MissingCredential, detail));
     };
     let text = value.to_str().ok().filter(|_| second.is_none());
     let (scheme, token) = text

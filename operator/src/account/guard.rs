@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::problem::{Code, Problem};
+use super::problem::{Problem, ProblemCode};
 use super::settings::AccountArgs;
 use super::{Account, idempotency};
 
@@ -74,7 +74,7 @@ pub(super) async fn own_origins(
     }
     let detail =
         "Web pages of this origin may not call the account API; its owner lists those that may.";
-    Problem::new(Code::ForeignOrigin, detail).into_response()
+    Problem::new(ProblemCode::ForeignOrigin, detail).into_response()
 }
 
 fn is_own(headers: &HeaderMap, allowed: &[HeaderValue]) -> bool {
@@ -107,12 +107,12 @@ pub(super) async fn in_time(
 
 pub(super) async fn no_such_path() -> Problem {
     let detail = "There is no such path; /docs has them all.";
-    Problem::new(Code::NotFound, detail)
+    Problem::new(ProblemCode::NotFound, detail)
 }
 
 pub(super) async fn wrong_method() -> Problem {
     let detail = "The path exists, and not with this method; /docs has them all.";
-    Problem::new(Code::MethodNotAllowed, detail)
+    Problem::new(ProblemCode::MethodNotAllowed, detail)
 }
 
 #[cfg(test)]

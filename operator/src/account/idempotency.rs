@@ -8,7 +8,7 @@ use http::request::Parts;
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 
-use super::problem::{Answer, Code, Problem};
+use super::problem::{Answer, Problem, ProblemCode};
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// Annotation: which key a resource was last asked for under, as a digest.
@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         match text.filter(sane) {
             Some(text) => Ok(Self(Some(text.to_owned()))),
             None => Err(Problem::new(
-                Code::InvalidRequest,
+                ProblemCode::InvalidRequest,
                 "An Idempotency-Key is one text of 1 to 255 visible ASCII characters, such as a UUID.",
             )),
         }
@@ -70,7 +70,7 @@ impl Asked {
             return Ok(true);
         }
         let detail = "This Idempotency-Key was used with other parameters; use another key for another request.";
-        Err(Problem::new(Code::IdempotencyKeyReused, detail))
+        Err(Problem::new(ProblemCode::IdempotencyKeyReused, detail))
     }
 
     /// The annotations that remember it.

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use super::problem::{Answer, Code, Problem};
+use super::problem::{Answer, Problem, ProblemCode};
 
 /// Longest e-mail address (RFC 5321, section 4.5.3.1.3).
 const LONGEST_EMAIL: usize = 254;
@@ -32,12 +32,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
             .map_err(unreadable)?;
         if !json {
             let detail = "Send the body as JSON, with the header content-type: application/json.";
-            return Err(Problem::new(Code::UnsupportedMediaType, detail));
+            return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
         }
         serde_json::from_slice(&body).map(Self).map_err(|error| {
             let error = without_values(&error.to_string());
             Problem::new(
-                Code::InvalidRequest,
+                ProblemCode::InvalidRequest,
                 format!("The body cannot be taken: {error}."),
             )
         })
@@ -82,10 +82,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn unreadable(rejection: BytesRejection) -> Problem {
     if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = "The body is larger than 32 KiB; nothing here needs as much.";
-        return Problem::new(Code::BodyTooLarge, detail);
+        return Problem::new(ProblemCode::BodyTooLarge, detail);
     }
     Problem::new(
-        Code::InvalidRequest,
+        ProblemCode::InvalidRequest,
         "The body could not be read to its end.",
     )
 }
@@ -101,7 +101,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
         read.map(|Query(query)| Self(query)).map_err(|error| {
             let error = without_values(&error.body_text());
             Problem::new(
-                Code::InvalidRequest,
+                ProblemCode::InvalidRequest,
                 format!("The query cannot be taken: {error}."),
             )
         })

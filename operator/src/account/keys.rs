@@ -20,7 +20,7 @@ use super::caller::Caller;
 use super::idempotency::{Asked, IdempotencyKey};
 use super::input::{Id, Input, OptionalInput, Parameters, name};
 use super::people::{is_conflict, making};
-use super::problem::{Answer, Code, Problem, ProblemDocument};
+use super::problem::{Answer, Problem, ProblemCode, ProblemDocument};
 use reveal::{Shown, pending};
 use view::{Key, KeyList, NewKey, Rename, RotateKey, Which, page};
 
@@ -82,7 +82,7 @@ impl Account {
                 let detail = format!(
                     "There are {limit} keys, and no more may be; revoke one that you do not need."
                 );
-                return Err(Problem::new(Code::KeyLimitReached, detail));
+                return Err(Problem::new(ProblemCode::KeyLimitReached, detail));
             };
             match self
                 .api::<ApiKey>()
@@ -222,11 +222,11 @@ pub(super) async fn rotate(
         }
         if pending(&key) {
             let detail = "The key is still being made; rotate it once it is active.";
-            return Err(Problem::new(Code::KeyNotActive, detail));
+            return Err(Problem::new(ProblemCode::KeyNotActive, detail));
         }
         if !view::is_active(&key, account.now()) {
             let detail = "The key was revoked or has expired; make another one.";
-            return Err(Problem::new(Code::KeyNotActive, detail));
+            return Err(Problem::new(ProblemCode::KeyNotActive, detail));
         }
         let patch = Patch::Merge(wish.patch(&key, &asked));
         match account

@@ -8,7 +8,7 @@ use kube::api::PostParams;
 
 use super::Account;
 use super::ports::Person;
-use super::problem::{Answer, Code, Problem};
+use super::problem::{Answer, Problem, ProblemCode};
 use crate::watches::select;
 
 /// Who made a resource, to Kubernetes.
@@ -40,13 +40,13 @@ impl Account {
             None if !person.email_verified => {
                 let detail =
                     "Confirm your e-mail address first, with the code that was sent to it.";
-                return Err(Problem::new(Code::NotConfirmed, detail));
+                return Err(Problem::new(ProblemCode::NotConfirmed, detail));
             }
             None => self.make_customer(&person.sub, &person.email).await?,
         };
         if customer.metadata.deletion_timestamp.is_some() {
             let detail = "This account is being deleted.";
-            return Err(Problem::new(Code::Conflict, detail));
+            return Err(Problem::new(ProblemCode::Conflict, detail));
         }
         Ok(customer)
     }
@@ -93,7 +93,7 @@ impl Account {
                 }
                 tracing::warn!(name, "a GlyphCustomer of this name is another user's");
                 let detail = "This account cannot be opened; ask the support of this API.";
-                Err(Problem::new(Code::Conflict, detail))
+                Err(Problem::new(ProblemCode::Conflict, detail))
             }
             made => Ok(made?),
         }

@@ -23,9 +23,9 @@ macro_rules! codes {
         /// The stable name of a problem.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
-        pub(super) enum Code { $($(#[$doc])* $name,)* }
+        pub(super) enum ProblemCode { $($(#[$doc])* $name,)* }
 
-        impl Code {
+        impl ProblemCode {
             fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
             }
@@ -91,7 +91,7 @@ codes! {
 /// Why a request is not done.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
-    pub(super) code: Code,
+    pub(super) code: ProblemCode,
     detail: Cow<'static, str>,
     field: Option<&'static str>,
     pay_at: Option<String>,
@@ -114,7 +114,7 @@ pub(super) struct ProblemDocument {
     /// One sentence on what is wrong and what to do.
     detail: Cow<'static, str>,
     /// The kind of problem, for programs: it stays as it is.
-    code: Code,
+    code: ProblemCode,
     /// The field that is wrong, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'static str>,
@@ -128,7 +128,7 @@ pub(super) struct ProblemDocument {
 
 impl Problem {
     /// With one sentence that helps. It must hold nothing that came with the request.
-    pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -140,7 +140,7 @@ impl Problem {
 
     /// A field of the body or the query that cannot be so.
     pub(super) fn value(field: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        let problem = Self::new(Code::InvalidValue, detail);
+        let problem = Self::new(ProblemCode::InvalidValue, detail);
         Self {
             field: Some(field),
             ..problem
@@ -150,21 +150,21 @@ impl Problem {
     /// There is none of the caller's.
     pub(super) fn not_found() -> Self {
         let detail = "There is nothing of yours with this id; list what there is.";
-        Self::new(Code::NotFound, detail)
+        Self::new(ProblemCode::NotFound, detail)
     }
 
     /// Something that is needed does not answer; `cause` goes to the log.
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::warn!(%cause, "the account API cannot answer a request");
         let detail = "A service behind this one does not answer; try again in a moment.";
-        Self::new(Code::Unavailable, detail).retry_after(SOON)
+        Self::new(ProblemCode::Unavailable, detail).retry_after(SOON)
     }
 
     /// Something is not set; `setting` goes to the log.
     pub(super) fn misconfigured(setting: &dyn std::fmt::Display) -> Self {
         tracing::error!(%setting, "the account API needs a setting");
         let detail = "This is not set up completely yet; try again later.";
-        Self::new(Code::Unavailable, detail).retry_after(SOON)
+        Self::new(ProblemCode::Unavailable, detail).retry_after(SOON)
     }
 
     pub(super) fn pay_at(self, pay_at: Option<String>) -> Self {
@@ -202,7 +202,7 @@ impl Problem {
             .replace("expiresAt", "expires_at")
             .replace("displayName", "name");
         Self::new(
-            Code::InvalidValue,
+            ProblemCode::InvalidValue,
             format!("A value cannot be taken: {sentence}."),
         )
     }
@@ -219,7 +219,7 @@ impl From<PoolError> for Problem {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Refused(_) => Self::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 "The user pool does not take one of these values; check them.",
             ),
             PoolError::NotConfigured(sentence) => Self::misconfigured(&sentence),
@@ -254,9 +254,9 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         let challenge = match code {
-            Code::MissingCredential => Some(CHALLENGE),
-            Code::InvalidCredential => Some(CHALLENGE_INVALID),
-            Code::InvalidLogin => Some(CHALLENGE),
+            ProblemCode::MissingCredential => Some(CHALLENGE),
+            ProblemCode::InvalidCredential => Some(CHALLENGE_INVALID),
+            ProblemCode::InvalidLogin => Some(CHALLENGE),
             _ => None,
         };
         if let Some(challenge) = challenge {

@@ -15,7 +15,7 @@ use crate::account::billing::status::BillingStatus;
 use crate::account::caller::LoggedIn;
 use crate::account::input::{Input, Nothing, OptionalInput, credential, email};
 use crate::account::ports::{self, ChallengeAnswer, PoolError, Refusal, SignIn};
-use crate::account::problem::{Answer, Code, Problem};
+use crate::account::problem::{Answer, Problem, ProblemCode};
 
 /// Somebody who comes back.
 #[derive(Deserialize, ToSchema)]
@@ -124,7 +124,7 @@ pub(in crate::account) enum LoginAnswer {
         /// Who it is.
         user: User,
         /// What the customer has, and has to pay.
-        billing: BillingStatus,
+        billing: Box<BillingStatus>,
     },
     /// One more question: answer it with POST /auth/challenge.
     Challenge {
@@ -150,7 +150,7 @@ fn refused(error: PoolError) -> Problem {
     match error {
         PoolError::Refused(Refusal::NotConfirmed) => {
             let detail = "The e-mail address is not confirmed: POST /auth/confirm with the code, or /auth/resend.";
-            Problem::new(Code::NotConfirmed, detail)
+            Problem::new(ProblemCode::NotConfirmed, detail)
         }
         PoolError::Refused(Refusal::WeakPassword) => Problem::value(
             "answer",
@@ -158,7 +158,7 @@ fn refused(error: PoolError) -> Problem {
         ),
         PoolError::Refused(_) => {
             let detail = "E-mail address or password is wrong, or the password has to be set anew (POST /auth/forgot).";
-            Problem::new(Code::InvalidLogin, detail)
+            Problem::new(ProblemCode::InvalidLogin, detail)
         }
         other => other.into(),
     }
@@ -190,7 +190,7 @@ impl Account {
         Ok(Json(LoginAnswer::Complete {
             tokens: token_set(&tokens),
             user: User::new(&person, &customer),
-            billing,
+            billing: Box::new(billing),
         }))
     }
 }
@@ -266,7 +266,7 @@ pub(in crate::account) async fn challenge(
         .map_err(|error| match error {
             PoolError::Refused(Refusal::WrongCode | Refusal::NotAuthorized) => {
                 let detail = "The answer is wrong, or the login took too long; log in again.";
-                Problem::new(Code::InvalidLogin, detail)
+                Problem::new(ProblemCode::InvalidLogin, detail)
             }
             other => refused(other),
         })?;
@@ -293,7 +293,7 @@ pub(in crate::account) async fn refresh(
             PoolError::Refused(_) => {
                 let detail =
                     "The refresh token is not one of this API, or no longer good; log in again.";
-                Problem::new(Code::InvalidLogin, detail)
+                Problem::new(ProblemCode::InvalidLogin, detail)
             }
             other => other.into(),
         })?;

@@ -26,7 +26,7 @@ use crate::account::caller::Caller;
 use crate::account::idempotency::{Asked, IdempotencyKey};
 use crate::account::input::{Id, Input};
 use crate::account::people::{is_conflict, making};
-use crate::account::problem::{Answer, Code, Problem, ProblemDocument};
+use crate::account::problem::{Answer, Problem, ProblemCode, ProblemDocument};
 use crate::account::waiting::until;
 use crate::watches::named;
 use standing::{Stand, of_purchase, of_subscription};
@@ -157,11 +157,11 @@ impl Account {
         };
         if tier.spec.contact_sales {
             let detail = "This plan is sold by a person: write to the sales of this API.";
-            return Err(Problem::new(Code::NotForSale, detail));
+            return Err(Problem::new(ProblemCode::NotForSale, detail));
         }
         if tier.spec.price.is_none() {
             let detail = "This plan costs nothing and is not bought; to go back to it, end the subscription in the portal.";
-            return Err(Problem::new(Code::NotForSale, detail));
+            return Err(Problem::new(ProblemCode::NotForSale, detail));
         }
         Ok(())
     }
@@ -227,12 +227,14 @@ impl Account {
         }
         if running.metadata.deletion_timestamp.is_some() {
             let detail = "The last subscription is still being ended; try again in a moment.";
-            return Ok(Err(Problem::new(Code::Conflict, detail).retry_after(5)));
+            return Ok(Err(
+                Problem::new(ProblemCode::Conflict, detail).retry_after(5)
+            ));
         }
         if running.spec.tier == tier {
             if matches!(of_subscription(running), Some(Stand::Complete)) {
                 let detail = "This plan is in force already; GET /billing/status shows it.";
-                return Ok(Err(Problem::new(Code::AlreadySubscribed, detail)));
+                return Ok(Err(Problem::new(ProblemCode::AlreadySubscribed, detail)));
             }
             return Ok(Ok(running.clone()));
         }
@@ -299,7 +301,7 @@ impl Account {
                     return Ok(there);
                 }
                 let detail = "This Idempotency-Key was used with other parameters; use another key for another purchase.";
-                Err(Problem::new(Code::IdempotencyKeyReused, detail))
+                Err(Problem::new(ProblemCode::IdempotencyKeyReused, detail))
             }
             made => Ok(made?),
         }

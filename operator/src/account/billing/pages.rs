@@ -15,7 +15,7 @@ use crate::account::caller::Caller;
 use crate::account::idempotency::IdempotencyKey;
 use crate::account::input::{Nothing, OptionalInput, Parameters};
 use crate::account::ports;
-use crate::account::problem::{Answer, Code, Problem};
+use crate::account::problem::{Answer, Problem, ProblemCode};
 use crate::account::waiting::until;
 
 /// Invoices on a page.
@@ -130,7 +130,7 @@ pub(in crate::account) async fn portal(
     };
     let Some(id) = id else {
         let detail = "The account is still being set up at Stripe; try again in a moment.";
-        return Err(Problem::new(Code::Conflict, detail).retry_after(5));
+        return Err(Problem::new(ProblemCode::Conflict, detail).retry_after(5));
     };
     // What another customer sends as a key is another key.
     let key = key.0.map(|key| digest(&[&caller.uid(), "portal", &key]));

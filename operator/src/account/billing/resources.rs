@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::account::Account;
 use crate::account::caller::Caller;
-use crate::account::problem::{Answer, Code, Problem};
+use crate::account::problem::{Answer, Problem, ProblemCode};
 use crate::watches::{named, select};
 
 /// The things of a customer, whose name a field selector takes.
@@ -65,7 +65,7 @@ impl Account {
             KeyEntitlement::AfterPayment { tier: _, pay_at } => {
                 let invoice = charge.and_then(|s| s.status.as_ref()?.invoice_url.clone());
                 let detail = "The plan gives API keys once it is paid: pay at pay_at, or POST /billing/checkout.";
-                let problem = Problem::new(Code::PaymentRequired, detail);
+                let problem = Problem::new(ProblemCode::PaymentRequired, detail);
                 Err(problem.pay_at(pay_at.or(invoice)))
             }
             KeyEntitlement::UnknownTier { tier } => {

@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, Preconditions};
 
 use crate::account::Account;
 use crate::account::people::{is_conflict, is_missing};
-use crate::account::problem::{Answer, Code, Problem};
+use crate::account::problem::{Answer, Problem, ProblemCode};
 use crate::account::waiting::until;
 use crate::controllers::api_key::{ENTRY, REVISION};
 
@@ -73,12 +73,12 @@ impl Account {
             None => Ok(Shown::Later),
             Some(Word::Unpaid) => {
                 let detail = "A key is made once the subscription is paid: POST /billing/checkout says where.";
-                Err(Problem::new(Code::PaymentRequired, detail))
+                Err(Problem::new(ProblemCode::PaymentRequired, detail))
             }
             Some(Word::Stuck(message)) => {
                 tracing::warn!(message, "an API key that was asked for cannot be made");
                 let detail = "The key cannot be made at the moment; ask the support of this API.";
-                Err(Problem::new(Code::Conflict, detail))
+                Err(Problem::new(ProblemCode::Conflict, detail))
             }
             Some(Word::Delivered(key)) => Ok(match self.take(&key).await? {
                 Some(text) => Shown::Now(key, text),

@@ -6,7 +6,7 @@ use glyph_operator_core::reason;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::account::problem::{Code, Problem};
+use crate::account::problem::{Problem, ProblemCode};
 
 /// Where it stands.
 pub(super) enum Stand {
@@ -69,7 +69,7 @@ fn refused(conditions: &[Condition], generation: Option<i64>) -> Option<Stand> {
     let synced = current(conditions, condition::SYNCED, generation)?;
     if synced.status == "False" && synced.reason == reason::REFUSED {
         let detail = "Stripe could not charge for this: change the card in the portal (POST /billing/portal), then ask again.";
-        let problem = Problem::new(Code::PaymentRequired, detail);
+        let problem = Problem::new(ProblemCode::PaymentRequired, detail);
         return Some(Stand::Refused(Box::new(problem)));
     }
     let stalled = current(conditions, condition::STALLED, generation)?;
@@ -83,7 +83,7 @@ fn refused(conditions: &[Condition], generation: Option<i64>) -> Option<Stand> {
     );
     let detail = "This cannot be bought at the moment; ask the support of this API.";
     Some(Stand::Refused(Box::new(Problem::new(
-        Code::Conflict,
+        ProblemCode::Conflict,
         detail,
     ))))
 }
