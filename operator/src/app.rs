@@ -35,7 +35,7 @@ use crate::watches::{Stores, Wake, Watches};
 use crate::webhook::{self, Webhook};
 use crate::world::Shared;
 
-/// How long a server waits for open connections after it was told to stop.
+/// How long a server waits for open connections after it was told to stop, beside what requests may wait for.
 const LINGER: Duration = Duration::from_secs(5);
 /// Name of the operator in Events.
 const REPORTER: &str = "glyph-operator";
@@ -241,26 +241,34 @@ async fn serve<O: OwnerLookup, E: Events>(
     let webhooks = bind(settings.listen, "Stripe's webhooks (GLYPH_LISTEN)").await?;
     tracing::info!(webhooks = %settings.listen, admin = %settings.admin_listen, "listening");
     let serving = admin.serve(admin_port, tasks.stop());
-    tasks.spawn("admin port", lingering(tasks.stop(), serving));
+    tasks.spawn("admin port", lingering(tasks.stop(), LINGER, serving));
     let stop = tasks.stop();
     let router = webhook::router(receiver).merge(account.unwrap_or_default());
     // The account API counts by address.
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(webhooks, service).with_graceful_shutdown(stop.cancelled_owned());
     let serving = async move { serving.await };
-    tasks.spawn("webhooks", lingering(tasks.stop(), serving));
+    // A request of the account API may be waiting for what it made.
+    let linger = LINGER + account_wait(settings);
+    tasks.spawn("webhooks", lingering(tasks.stop(), linger, serving));
     Ok(())
 }
 
-/// A server that ends with its last request, and soon after `stop` even if a client holds a connection open on
+fn account_wait(settings: &Settings) -> Duration {
+    let account = Some(&settings.account).filter(|account| account.account_api);
+    account.map_or(Duration::ZERO, |account| account.wait())
+}
+
+/// A server that ends with its last request, and `linger` after `stop` even if a client holds a connection open on
 /// which it never asked for anything.
 async fn lingering(
     stop: CancellationToken,
+    linger: Duration,
     serving: impl Future<Output = std::io::Result<()>>,
 ) -> std::io::Result<()> {
     let patience = async {
         stop.cancelled().await;
-        tokio::time::sleep(LINGER).await;
+        tokio::time::sleep(linger).await;
     };
     tokio::select! {
         ended = serving => ended,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use glyph_crds::GlyphCustomer;
+use glyph_crds::common::condition::STALLED;
+use glyph_operator_core::reason;
 use glyph_runtime::Secret;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -37,11 +39,21 @@ impl Caller {
         self.customer.uid().unwrap_or_default()
     }
 
-    /// Refused while the customer is suspended.
+    /// Refused while the customer is suspended, or in conflict with an older one.
     pub(super) fn may_act(&self) -> Answer<()> {
         if self.customer.spec.suspended {
             let detail = "This account is suspended; ask the support of this API why.";
             return Err(Problem::new(ProblemCode::Suspended, detail));
+        }
+        let conditions = self
+            .customer
+            .status
+            .iter()
+            .flat_map(|status| &status.conditions);
+        let mut stalled = conditions.filter(|c| c.type_ == STALLED && c.status == "True");
+        if stalled.any(|condition| condition.reason == reason::CONFLICT) {
+            let detail = "An older account has this e-mail address or this user; ask the support of this API to join the two.";
+            return Err(Problem::new(ProblemCode::Conflict, detail));
         }
         Ok(())
     }

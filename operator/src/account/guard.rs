@@ -51,7 +51,7 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
 pub(super) fn cors(settings: &AccountArgs) -> CorsLayer {
     let exposed = ["ratelimit", "ratelimit-policy", "retry-after", "location"];
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(settings.account_origins.clone()))
+        .allow_origin(AllowOrigin::list(settings.origins()))
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
@@ -69,7 +69,7 @@ pub(super) async fn own_origins(
     next: Next,
 ) -> Response {
     let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    if safe || is_own(request.headers(), &account.settings.account_origins) {
+    if safe || is_own(request.headers(), &account.settings.origins()) {
         return next.run(request).await;
     }
     let detail =

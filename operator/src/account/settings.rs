@@ -66,13 +66,27 @@ pub struct AccountArgs {
 }
 
 impl AccountArgs {
+    /// The origins that are named.
+    pub(super) fn origins(&self) -> Vec<HeaderValue> {
+        let named = self
+            .account_origins
+            .iter()
+            .filter(|origin| !origin.is_empty());
+        named.cloned().collect()
+    }
+
     /// How long a request waits for what it made.
-    pub(super) fn wait(&self) -> Duration {
+    #[must_use]
+    pub fn wait(&self) -> Duration {
         Duration::from_secs(self.account_wait)
     }
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
+    if text.is_empty() {
+        // What is set and empty names none.
+        return Ok(HeaderValue::from_static(""));
+    }
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))

@@ -144,6 +144,21 @@ async fn a_server_that_nobody_vouches_for_is_not_asked() {
 }
 
 #[tokio::test]
+async fn attempts_are_counted_with_the_least_rights() {
+    let guarded = guarded().await;
+    let minute = Duration::from_secs(60);
+    assert_eq!(
+        guarded.counters.attempt("eve", minute).await.unwrap().made,
+        1
+    );
+    guarded.counters.forget_attempts("eve").await.unwrap();
+    assert_eq!(
+        guarded.counters.attempt("eve", minute).await.unwrap().made,
+        1
+    );
+}
+
+#[tokio::test]
 async fn a_user_without_the_right_to_run_scripts_counts_nothing_and_passes_nobody() {
     let (_redis, url, authority) = secure(&RIGHTS.replace(" +evalsha +eval", "")).await;
     let (counters, _keeper) = connect_to(&url, Some(&authority), RELAXED).await;

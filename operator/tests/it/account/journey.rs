@@ -12,7 +12,7 @@ use crate::stage::SOON;
 
 #[tokio::test]
 async fn a_customer_registers_pays_and_gets_a_key_that_is_shown_once() {
-    let site = Site::new("journey").await;
+    let site = Site::with("journey", |settings| settings.set("GLYPH_LOG", "trace")).await;
     let ada = site.member("ada").await;
     assert_eq!(ada.login["user"]["email"], ada.email.as_str());
     let billing = &ada.login["billing"];
@@ -347,4 +347,112 @@ async fn a_deleted_account_leaves_no_key_no_subscription_and_no_login_but_the_bo
         code(&site.post("/auth/login", None, &login).await, 401),
         "invalid_login"
     );
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_charged_is_not_bought_and_not_asked_for_any_more() {
+    let site = Site::new("declined").await;
+    let ada = site.member("ada").await;
+    site.subscribe(&ada, "starter").await;
+    let in_stripe = site.stage.stripe.control().objects("subscription");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (id, customer) = (text(&in_stripe[0]["id"]), text(&in_stripe[0]["customer"]));
+    let path = "/v1/payment_methods/pm_card_chargeCustomerFail/attach";
+    let card = site
+        .stage
+        .in_dashboard("POST", path, &format!("customer={customer}"))
+        .await;
+    let form = format!("default_payment_method={}", text(&card["id"]));
+    site.stage
+        .in_dashboard("POST", &format!("/v1/subscriptions/{id}"), &form)
+        .await;
+    let wish = json!({"tier": "professional"});
+    let refused = site
+        .post("/billing/checkout", Some(&ada.token), &wish)
+        .await;
+    assert_eq!(code(&refused, 402), "payment_required");
+    let billing: Value = site
+        .get("/billing/status", Some(&ada.token))
+        .await
+        .json()
+        .unwrap();
+    assert_eq!(
+        (&billing["tier"], &billing["subscription"]["tier"]),
+        (&json!("starter"), &json!("starter"))
+    );
+}
+
+/// Who has an address that an older customer has pays for nothing, until somebody has joined the two.
+#[tokio::test]
+async fn an_address_of_an_older_customer_opens_nothing() {
+    let site = Site::new("older").await;
+    let email = site.stage.email("ada");
+    site.stage.customer("ada").await;
+    site.stage
+        .condition::<GlyphCustomer>("ada", "Ready", "True", "Linked")
+        .await;
+    site.stage.next_second("ada").await;
+    let ada = site.member("ada").await;
+    assert_eq!(ada.email, email);
+    let refused = poll_until("the conflict to be noticed", SOON, async || {
+        let answer = site
+            .post("/api-keys/generate", Some(&ada.token), &json!({}))
+            .await;
+        (answer.status == 409).then_some(answer)
+    });
+    assert_eq!(code(&refused.await.unwrap(), 409), "conflict");
+}
+
+/// The replica that leads is stopped in the middle: the other one answers, and shows the key when it can be made.
+#[tokio::test]
+async fn every_replica_answers_and_what_takes_too_long_is_shown_when_it_is_asked_for_again() {
+    let mut site = Site::with("replicas", |settings| {
+        settings.set("GLYPH_LEASE_DURATION", "60")
+    })
+    .await;
+    let ada = site.member("ada").await;
+    site.subscribe(&ada, "starter").await;
+    let port = glyph_harness::net::loopback(glyph_harness::net::free_port().unwrap());
+    let settings = site
+        .stage
+        .settings()
+        .redis(&site.redis)
+        .set("GLYPH_ACCOUNT_API", "true");
+    let settings = settings
+        .set("GLYPH_LISTEN", port.to_string())
+        .set("GLYPH_ACCOUNT_WAIT", "1");
+    let other = site
+        .stage
+        .operator_with(settings.set("GLYPH_LEASE_DURATION", "60"))
+        .await;
+    let leader = std::mem::replace(&mut site.base, format!("http://{port}"));
+    let ask = async |site: &Site| {
+        let under = [("idempotency-key", "one")];
+        let wish = json!({"name": "laptop"});
+        site.post_with("/api-keys/generate", Some(&ada.token), &wish, &under)
+            .await
+    };
+    site.operator.pause();
+    let late = ask(&site).await;
+    assert_eq!(late.status, 202, "{}", late.text());
+    let location = late.header("location");
+    let look: Value = site.get(&location, Some(&ada.token)).await.json().unwrap();
+    assert_eq!(look["status"], "pending", "{look}");
+    site.operator.resume();
+    poll_until("the key to be made", SOON, async || {
+        let look: Value = site.get(&location, Some(&ada.token)).await.json().ok()?;
+        (look["status"] == "active").then_some(())
+    })
+    .await
+    .unwrap();
+    let shown = ask(&site).await;
+    assert_eq!(shown.status, 201, "{}", shown.text());
+    assert!(shown.json::<Value>().unwrap()["key"].is_string());
+    site.base = leader;
+    let again = ask(&site).await;
+    assert_eq!(
+        (again.status, again.json::<Value>().unwrap()["key"].clone()),
+        (200, Value::Null)
+    );
+    assert!(other.is_running());
 }

@@ -68,7 +68,7 @@ pub(super) fn of_subscription(subscription: &Subscription) -> Option<Stand> {
 fn refused(conditions: &[Condition], generation: Option<i64>) -> Option<Stand> {
     let synced = current(conditions, condition::SYNCED, generation)?;
     if synced.status == "False" && synced.reason == reason::REFUSED {
-        let detail = "Stripe could not charge for this: change the card in the portal (POST /billing/portal), then ask again.";
+        let detail = "Stripe could not charge for this, and nothing has changed: change the card in the portal (POST /billing/portal), then ask again.";
         let problem = Problem::new(ProblemCode::PaymentRequired, detail);
         return Some(Stand::Refused(Box::new(problem)));
     }
