@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use clap::Parser;
+use clap::Args;
 use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
 use http_body_util::Empty;
@@ -26,9 +26,8 @@ const ONE: Duration = Duration::from_secs(5);
 /// What the answer to a request without a credential says (docs/sidecar.md).
 const REFUSED: &str = "missing_credential";
 
-/// Ask a running sidecar as Envoy does: a request without a key has to be refused with `missing_credential`.
-#[derive(Debug, Parser)]
-#[command(name = "check")]
+/// Whom to ask, and how long.
+#[derive(Debug, Args)]
 pub struct Check {
     /// The sidecar, such as http://glyph-authz:9000.
     #[arg(long, value_name = "URL")]

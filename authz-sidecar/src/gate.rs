@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -25,6 +25,7 @@ use jiff::Timestamp;
 
 use crate::Settings;
 use crate::metrics::Metrics;
+use crate::tokens::Tokens;
 
 /// A fault that would be logged with every request is logged once in this many seconds.
 const SAY_EVERY: i64 = 10;
@@ -33,6 +34,7 @@ const SAY_EVERY: i64 = 10;
 pub struct Gate<C, K> {
     index: RwLock<Index>,
     peppers: ArcSwap<Peppers>,
+    tokens: Arc<Tokens>,
     policy: Policy,
     counters: C,
     when_away: WhenAway,
@@ -55,6 +57,7 @@ impl<C, K> Gate<C, K> {
         Self {
             index: RwLock::new(Index::new(scopes)),
             peppers: ArcSwap::from_pointee(peppers),
+            tokens: Arc::default(),
             policy: settings.policy(),
             counters,
             when_away: settings.when_redis_down,
@@ -63,6 +66,12 @@ impl<C, K> Gate<C, K> {
             last_said: AtomicI64::new(i64::MIN),
             metrics: Metrics::default(),
         }
+    }
+
+    /// The same gate, which takes tokens too.
+    #[must_use]
+    pub fn taking(self, tokens: Arc<Tokens>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// Puts other peppers in force.
@@ -107,8 +116,13 @@ impl<C: Counters, K: Clock> Gate<C, K> {
     }
 
     async fn verdict(&self, request: Result<RequestView<'_>, Denial>) -> Verdict {
+        let request = request?;
         let now = self.clock.now();
-        let admission = match self.admit(&request?, now)? {
+        let authorized = match self.admit(&request, now) {
+            Err(denial) => self.once_more(denial, &request, now).await?,
+            Ok(authorized) => authorized,
+        };
+        let admission = match authorized {
             Authorized::Open(permit) => return Ok(permit),
             Authorized::Metered(admission) => admission,
         };
@@ -119,21 +133,41 @@ impl<C: Counters, K: Clock> Gate<C, K> {
         admission.settle(counted)
     }
 
+    /// A token's key that is not known may have come with the others by now: then the request is judged once more.
+    async fn once_more(
+        &self,
+        denial: Denial,
+        request: &RequestView<'_>,
+        now: Timestamp,
+    ) -> Result<Authorized, Denial> {
+        let Some(pool) = denial.wanting_key_of() else {
+            return Err(denial);
+        };
+        match self.tokens.refreshed(pool, now).await {
+            None => Err(denial),
+            Some(true) => self.admit(request, self.clock.now()),
+            Some(false) => Err(Denial::unavailable(
+                "a token names a key that is not known, and its pool takes long to say which it has",
+            )),
+        }
+    }
+
     fn admit(&self, request: &RequestView<'_>, now: Timestamp) -> Result<Authorized, Denial> {
         let index = self
             .index
             .read()
             .map_err(|_| Denial::unavailable("the index was left half changed"))?;
         let peppers = self.peppers.load();
-        authorize(
-            request,
-            Basis {
+        self.tokens.with_verifier(|verifier| {
+            let basis = Basis {
                 index: &index,
                 peppers: &peppers,
+                verifier,
                 policy: &self.policy,
                 now,
-            },
-        )
+            };
+            authorize(request, basis)
+        })
     }
 
     fn without_counters(
@@ -162,7 +196,7 @@ impl<C: Counters, K: Clock> Gate<C, K> {
             Ok(permit) => {
                 let known = permit.identity();
                 let customer = known.map(|known| known.customer().as_str());
-                let key = known.map(Identity::key_id);
+                let key = known.and_then(Identity::key_id);
                 tracing::debug!(customer, key, endpoint = permit.endpoint(), "admitted");
             }
             Err(denial) => {

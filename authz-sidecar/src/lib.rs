@@ -1,13 +1,16 @@
-//! The sidecar: Envoy's checks come in over gRPC ([`server`]), other gateways' over HTTP ([`http_server`]), the watches feed the index ([`watch`]), Redis counts
-//! ([`counters`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between them. No decision is made here.
+//! The sidecar: Envoy's checks come in over gRPC ([`server`]), other gateways' over HTTP ([`http_server`]), the watches feed
+//! the index ([`watch`]), Redis counts ([`counters`]), user pools give their keys ([`tokens`]), and the gate ([`gate`]) puts
+//! what `glyph-authz-core` decides between them. No decision is made here.
 
 pub mod check;
+mod command;
 pub mod counters;
 pub mod gate;
 pub mod http_server;
 pub mod metrics;
 pub mod server;
 mod settings;
+pub mod tokens;
 pub mod watch;
 
 use std::sync::Arc;
@@ -21,10 +24,12 @@ use glyph_runtime::shutdown::{Tasks, signalled};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use command::{Asked, Command};
 use counters::ReloadingRedis;
 use gate::Gate;
 pub use settings::Settings;
 use settings::{KEY_PEPPERS, REDIS_CA, REDIS_URL};
+use tokens::Tokens;
 
 /// Runs the sidecar until a signal ends it.
 ///
@@ -35,6 +40,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let signal = signalled().context("failed to wait for signals")?;
     let credentials = Credentials::load(&settings.common.credentials)?;
     let peppers = Peppers::parse(credentials.get(KEY_PEPPERS)?.expose())?;
+    let tokens = Arc::new(settings.tokens.tokens()?);
     let counters = ReloadingRedis::new(credentials.clone(), settings.redis_deadline())?;
     let client = watch::client().await?;
     let checks = listen("--listen or GLYPH_LISTEN", settings.listen).await?;
@@ -50,15 +56,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let admin = Admin::default();
     let scopes = settings.scopes();
-    let gate = Arc::new(Gate::new(
-        &settings,
-        &scopes,
-        peppers,
-        counters.clone(),
-        SystemClock,
-    ));
+    let gate = Gate::new(&settings, &scopes, peppers, counters.clone(), SystemClock);
+    let gate = Arc::new(gate.taking(Arc::clone(&tokens)));
     gate.metrics
         .register(&admin.metrics, Arc::clone(&gate), counters.clone());
+    tokens.register(&admin.metrics, SystemClock);
     let synced = admin
         .readiness
         .register("index", "not all resources have been listed yet");
@@ -67,8 +69,18 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         .readiness
         .register("redis", "it has not been tried to connect yet");
 
+    let asked = admin.readiness.register(
+        "tokens",
+        "the user pools have not been asked for their keys yet",
+    );
+
     let mut tasks = Tasks::new();
     let stop = tasks.stop();
+    tasks.spawn(
+        "readiness of tokens",
+        infallible(ready_once_asked(Arc::clone(&tokens), asked, stop.clone())),
+    );
+    tasks.spawn("tokens", tokens.keep_fetched(SystemClock, stop.clone()));
     tasks.spawn(
         "readiness",
         infallible(ready_once_tried(counters.clone(), tried, stop.clone())),
@@ -110,6 +122,14 @@ async fn ready_once_tried(
 ) {
     if stop.run_until_cancelled(counters.tried()).await.is_some() {
         tried.ready();
+    }
+    stop.cancelled().await;
+}
+
+/// As with Redis: one that has asked once is as good as any, whatever came of it.
+async fn ready_once_asked(tokens: Arc<Tokens>, asked: ReadinessCheck, stop: CancellationToken) {
+    if stop.run_until_cancelled(tokens.tried()).await.is_some() {
+        asked.ready();
     }
     stop.cancelled().await;
 }

@@ -7,9 +7,8 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
-use glyph_authz::Settings;
 use glyph_authz::check::Check;
+use glyph_authz::{Asked, Command, Settings};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -17,20 +16,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Settings::command()
-        .subcommand(Check::command())
-        .subcommand_negates_reqs(true)
-        .args_conflicts_with_subcommands(true);
-    let matches = command.get_matches();
-    match matches.subcommand() {
-        Some((_, chosen)) => match Check::from_arg_matches(chosen) {
-            Ok(asked) => check(&asked).await,
-            Err(error) => error.exit(),
-        },
-        None => match Settings::from_arg_matches(&matches) {
-            Ok(settings) => run(settings).await,
-            Err(error) => error.exit(),
-        },
+    match Asked::parse() {
+        Asked::Run(settings) => run(*settings).await,
+        Asked::Once(Command::Check(asked)) => check(&asked).await,
     }
 }
 

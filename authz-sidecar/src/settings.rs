@@ -1,6 +1,8 @@
 //! The settings of `glyph-authz`: flags that are also environment variables. Secrets are none of them: they come from
 //! the environment or mounted files only (`glyph_runtime::credentials`).
 
+mod tokens;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use glyph_authz_core::outage::WhenAway;
 use glyph_crds::Environment;
 use glyph_runtime::common::CommonArgs;
 
+pub use tokens::TokenArgs;
+
 /// Credential: the peppers that API keys are hashed under.
 pub const KEY_PEPPERS: &str = "GLYPH_KEY_PEPPERS";
 /// Credential: where Redis is; may hold a password.
@@ -19,7 +23,7 @@ pub const REDIS_URL: &str = "REDIS_URL";
 /// Credential: the authority that vouches for Redis' certificate (PEM), if it is not one that everybody trusts.
 pub const REDIS_CA: &str = "REDIS_CA";
 
-/// The Glyph sidecar: answers Envoy's ext_authz checks by API key, entitlement, quota and rate limit.
+/// The Glyph sidecar: answers Envoy's ext_authz checks by API key or access token, entitlement, quota and rate limit.
 ///
 /// The cluster is taken from KUBECONFIG, or from the pod's service account. Secrets are read from the environment or
 /// from files in --credentials-dir, and never from flags: REDIS_URL (one server, Sentinels or a cluster: docs/redis.md),
@@ -83,6 +87,10 @@ pub struct Settings {
         value_name = "ADDRESS:PORT"
     )]
     pub admin_listen: SocketAddr,
+
+    /// Whose access tokens are taken.
+    #[command(flatten)]
+    pub tokens: TokenArgs,
 }
 
 /// An address, or none.

@@ -6,6 +6,7 @@ mod app;
 #[cfg(test)]
 mod captured;
 pub mod cognito;
+mod command;
 mod controllers;
 mod credits;
 pub mod endpoint;
@@ -30,5 +31,5 @@ mod world;
 mod writer;
 
 pub use app::run;
-pub use openapi::ApiFromOpenApi;
-pub use settings::{Asked, Settings};
+pub use command::{Asked, Command};
+pub use settings::Settings;

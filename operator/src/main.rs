@@ -3,12 +3,12 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a subcommand is run by hand, and its output is what it is for"
+    reason = "a command that is run by hand speaks to the person who runs it"
 )]
 
 use std::process::ExitCode;
 
-use glyph_operator::Asked;
+use glyph_operator::{Asked, Command};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -16,11 +16,17 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Asked::parse() {
-        Asked::Run(settings) => glyph_operator::run(*settings).await,
-        Asked::Setup(setup) => setup.run().await.map(|told| print!("{told}")),
-        Asked::ApiFromOpenApi(command) => return print(command.yaml()),
-    };
+    match Asked::parse() {
+        Asked::Run(settings) => logged(glyph_operator::run(*settings).await),
+        Asked::Once(Command::Setup(setup)) => {
+            logged(setup.run().await.map(|told| print!("{told}")))
+        }
+        Asked::Once(Command::ApiFromOpenApi(command)) => shown(command.yaml()),
+    }
+}
+
+/// Says in the log why it failed.
+fn logged(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -30,7 +36,8 @@ async fn main() -> ExitCode {
     }
 }
 
-fn print(text: anyhow::Result<String>) -> ExitCode {
+/// Prints what was asked for, or why it failed.
+fn shown(text: anyhow::Result<String>) -> ExitCode {
     match text {
         Ok(text) => {
             print!("{text}");

@@ -7,13 +7,7 @@ use clap::Args;
 use glyph_operator_core::openapi::spec_of;
 use serde_json::{Value, json};
 
-/// Name of the subcommand.
-pub const COMMAND: &str = "api-from-openapi";
-
-/// Print a GlyphApi that has every operation of an OpenAPI 3 document.
-///
-/// Endpoints are named by operationId; scopes are those that security names, and `security: []` is public. Costs are
-/// yours to write. To apply it at once: glyph-operator api-from-openapi FILE | kubectl apply -f -
+/// Which document, and what is made of it.
 #[derive(Clone, Debug, Args)]
 pub struct ApiFromOpenApi {
     /// The document, JSON or YAML.

@@ -4,13 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::Parser;
 use glyph_operator_core::subscription::ReturnUrls;
 use glyph_runtime::common::CommonArgs;
 
 use crate::account::AccountArgs;
-use crate::openapi::{ApiFromOpenApi, COMMAND};
-use crate::setup::Setup;
 use crate::stripe::StripeArgs;
 
 /// Where namespace and name of the pod's service account are mounted.
@@ -121,49 +119,6 @@ pub struct LeaseArgs {
     pub lease_namespace: Option<String>,
 }
 
-/// What the command line asks for.
-#[derive(Debug)]
-pub enum Asked {
-    /// To run the operator.
-    Run(Box<Settings>),
-    /// What is done once, before it runs.
-    Setup(Setup),
-    /// A GlyphApi for an OpenAPI document.
-    ApiFromOpenApi(ApiFromOpenApi),
-}
-
-impl Asked {
-    /// Reads the command line; ends the program with a sentence where it is wrong.
-    #[must_use]
-    pub fn parse() -> Self {
-        Self::parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
-    }
-
-    fn parse_from<I>(line: I) -> Result<Self, clap::Error>
-    where
-        I: IntoIterator<Item: Into<std::ffi::OsString> + Clone>,
-    {
-        let matches = Self::command().try_get_matches_from(line)?;
-        match matches.subcommand() {
-            Some((COMMAND, chosen)) => {
-                ApiFromOpenApi::from_arg_matches(chosen).map(Self::ApiFromOpenApi)
-            }
-            Some((_, chosen)) => Setup::from_arg_matches(chosen).map(Self::Setup),
-            None => Settings::from_arg_matches(&matches).map(|settings| Self::Run(settings.into())),
-        }
-    }
-
-    /// The operator's flags, which no subcommand needs.
-    fn command() -> clap::Command {
-        let subcommand = ApiFromOpenApi::augment_args(clap::Command::new(COMMAND));
-        Settings::command()
-            .subcommand_negates_reqs(true)
-            .args_conflicts_with_subcommands(true)
-            .subcommand(Setup::command())
-            .subcommand(subcommand)
-    }
-}
-
 impl Settings {
     /// Where the Lease is.
     #[must_use]
@@ -232,24 +187,6 @@ mod tests {
                 "{name}"
             );
         }
-    }
-
-    #[test]
-    fn without_a_subcommand_the_operator_runs_and_with_one_no_flag_of_it_is_needed() {
-        Asked::command().debug_assert();
-        let line = ["glyph-operator", "api-from-openapi", "api.yaml"];
-        let Ok(Asked::ApiFromOpenApi(command)) = Asked::parse_from(line) else {
-            panic!("not taken for a subcommand");
-        };
-        assert_eq!(command.file.to_str(), Some("api.yaml"));
-        let urls = ["--checkout-success-url=a", "--checkout-cancel-url=b"];
-        let run = Asked::parse_from(["glyph-operator"].into_iter().chain(urls));
-        assert!(matches!(run, Ok(Asked::Run(_))));
-        let neither = Asked::parse_from(["glyph-operator"]).unwrap_err();
-        assert!(
-            neither.to_string().contains("--checkout-success-url"),
-            "{neither}"
-        );
     }
 
     #[test]

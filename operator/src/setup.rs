@@ -6,13 +6,12 @@ mod kinds;
 mod secrets;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 use glyph_runtime::logs::LogArgs;
 use kube::Client;
 
-/// Prepare what the operator needs, and end.
-#[derive(Debug, Parser)]
-#[command(name = "setup")]
+/// What is to be prepared.
+#[derive(Debug, Args)]
 pub struct Setup {
     #[command(subcommand)]
     what: What,

@@ -6,20 +6,28 @@
 //! seen; see `high_water` and `credit_marks`. Redis' own types stop here.
 
 mod attempts;
+mod cluster;
 mod link;
-mod place;
+mod sentinels;
+mod slots;
+mod trouble;
+mod url;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind};
+use redis::{Cmd, Pipeline, RedisResult, Script};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::attempts::Attempts;
-use self::link::Link;
-use self::place::{Connection, Place};
+use self::cluster::Cluster;
+use self::link::{Line, Link, Server};
+use self::sentinels::Sentinels;
+use self::trouble::Failure;
+use self::url::Place;
 use crate::credit_marks::CreditMarks;
 use crate::high_water::HighWater;
 use crate::spend::{validate_counter, validate_customer};
@@ -33,14 +41,14 @@ const CUSTOMERS_AT_ONCE: usize = 500;
 
 const SCRIPT: &str = include_str!("spend.lua");
 
-/// The Redis URL cannot be used. It is not shown: it may hold a password.
+/// `REDIS_URL` (or what stands beside it) cannot be used: why, without showing it, as it may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "failed to read the Redis URL: it must be redis://[user:password@]host[:port][/database], \
-     redis+sentinel://[user:password@]host[:port],…/master[/database] or \
+    "failed to read the Redis URL: {0}; it must be redis://[user:password@]host[:port][/database], \
+     redis+sentinel://[user:password@]host[:port],…/master[/database][?sentinel_username=…&sentinel_password=…] or \
      redis+cluster://[user:password@]host[:port],…; with TLS rediss in place of redis"
 )]
-pub struct InvalidUrl;
+pub struct InvalidUrl(&'static str);
 
 /// This Redis may throw counters away.
 #[derive(Debug, thiserror::Error)]
@@ -53,15 +61,23 @@ pub struct EvictingRedis {
     pub policy: String,
 }
 
-/// The counters in Redis. Clones share one connection; requests are pipelined on it.
+/// The counters in Redis. Clones share one connection to each server; requests are pipelined on it.
 ///
 /// Nothing is connected until [`RedisCounters::keep_connected`] runs.
 #[derive(Clone)]
 pub struct RedisCounters(Arc<Shared>);
 
 struct Shared {
-    link: Link,
+    redis: Redis,
+    script_hash: String,
+    deadline: Duration,
     marks: Mutex<Marks>,
+}
+
+/// What is asked.
+enum Redis {
+    One(Box<Link>),
+    Cluster(Box<Cluster>),
 }
 
 /// What this process has seen.
@@ -90,7 +106,9 @@ impl RedisCounters {
     pub fn new(url: &str, authority: Option<&str>, deadline: Duration) -> Result<Self, InvalidUrl> {
         let place = Place::parse(url, authority)?;
         Ok(Self(Arc::new(Shared {
-            link: Link::new(place, SCRIPT, deadline),
+            redis: Redis::at(place, deadline),
+            script_hash: Script::new(SCRIPT).get_hash().to_owned(),
+            deadline,
             marks: Mutex::default(),
         })))
     }
@@ -100,41 +118,91 @@ impl RedisCounters {
     /// # Errors
     /// When the first Redis found may evict counters (`maxmemory-policy` other than `noeviction`): do not start then.
     pub async fn keep_connected(&self, stop: CancellationToken) -> Result<(), EvictingRedis> {
-        stop.run_until_cancelled(self.0.link.keep_connected())
-            .await
-            .unwrap_or(Ok(()))
+        let kept = async {
+            match &self.0.redis {
+                Redis::One(link) => link.keep_connected().await,
+                Redis::Cluster(cluster) => cluster.keep_connected().await,
+            }
+        };
+        stop.run_until_cancelled(kept).await.unwrap_or(Ok(()))
     }
 
     /// Waits until [`RedisCounters::keep_connected`] has tried for the first time, however that ended: until then a request
     /// fails for want of a moment, after that for want of Redis.
     pub async fn tried(&self) {
-        self.0.link.tried().await;
+        match &self.0.redis {
+            Redis::One(link) => link.tried().await,
+            Redis::Cluster(cluster) => cluster.tried().await,
+        }
     }
 
-    /// Whether requests are sent to Redis now: it is connected and has answered lately.
+    /// Whether requests are sent to Redis now: it is connected and has answered lately. In a cluster, every master of a slot.
     pub fn is_available(&self) -> bool {
-        self.0.link.is_available()
+        match &self.0.redis {
+            Redis::One(link) => link.is_available(),
+            Redis::Cluster(cluster) => cluster.is_available(),
+        }
+    }
+
+    /// Asks the server that has the counters of `customer`, no longer than the deadline. The question may be put to several
+    /// nodes of a cluster, of which only the last takes it.
+    async fn ask<T, A: Future<Output = RedisResult<T>>>(
+        &self,
+        customer: &str,
+        question: impl Fn(Line) -> A,
+    ) -> Result<T, Failure> {
+        match &self.0.redis {
+            Redis::One(link) => link.ask(self.until(), false, question).await,
+            Redis::Cluster(cluster) => cluster.ask(customer, question).await,
+        }
+    }
+
+    fn until(&self) -> Instant {
+        Instant::now() + self.0.deadline
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run_script(
-        &self,
-        mut connection: Connection,
-        spend: &Spend<'_>,
-        floors: &Floors,
-    ) -> RedisResult<Vec<u64>> {
-        let by_hash = script_command("EVALSHA", self.0.link.script_hash(), spend, floors);
-        match by_hash.query_async(&mut connection).await {
-            // Redis has restarted or its scripts were flushed: EVAL runs the script and keeps it.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                script_command("EVAL", SCRIPT, spend, floors)
-                    .query_async(&mut connection)
-                    .await
+    /// The hashes of credits of `customers`: from one server in one go, from a cluster each at its node, all at once.
+    async fn credits(&self, customers: &[&str]) -> Result<Vec<RedisResult<Hash>>, Failure> {
+        match &self.0.redis {
+            Redis::One(link) => {
+                let mut pipeline = Pipeline::with_capacity(customers.len());
+                pipeline.ignore_errors();
+                for customer in customers {
+                    pipeline.hgetall(credits_key(customer));
+                }
+                let read = |mut line: Line| async move { line.query_all(&pipeline).await };
+                link.ask(self.until(), false, read).await
             }
-            answer => answer,
+            Redis::Cluster(cluster) => {
+                let read = customers
+                    .iter()
+                    .map(|customer| credits_in(cluster, customer));
+                join_all(read).await.into_iter().collect()
+            }
+        }
+    }
+}
+
+impl Redis {
+    fn at(place: Place, deadline: Duration) -> Self {
+        let one = |server| Self::One(Box::new(Link::new(server, SCRIPT, deadline)));
+        match place {
+            Place::Server(dial, node) => one(Server::At(dial, node)),
+            Place::Master {
+                sentinel,
+                sentinels,
+                name,
+                dial,
+            } => one(Server::Master(Sentinels::new(
+                sentinels, &sentinel, name, dial,
+            ))),
+            Place::Cluster(dial, seeds) => {
+                Self::Cluster(Box::new(Cluster::new(dial, seeds, SCRIPT, deadline)))
+            }
         }
     }
 }
@@ -150,11 +218,10 @@ impl Counters for RedisCounters {
                 credits: marks.credits.floors(spend.customer, spend.grants),
             }
         };
-        let numbers = self
-            .0
-            .link
-            .ask(|connection| self.run_script(connection, spend, &floors))
-            .await?;
+        let command = &|verb: &str, script: &str| script_command(verb, script, spend, &floors);
+        let hash = &*self.0.script_hash;
+        let run = |mut line: Line| async move { line.run(SCRIPT, hash, command).await };
+        let numbers: Vec<u64> = self.ask(spend.customer, run).await?;
         let (reply, credits_used) =
             read_reply(&numbers, spend).ok_or_else(|| CountersError::Failed(UNREADABLE.into()))?;
         let mut marks = self.marks();
@@ -170,13 +237,13 @@ impl Counters for RedisCounters {
 
     async fn used(&self, customer: &str, period: Period) -> Result<u64, CountersError> {
         validate_counter(customer, period)?;
-        let get = Cmd::get(quota_key(customer, period));
-        let get = async |mut connection| get.query_async::<Option<u64>>(&mut connection).await;
-        let counted = self.0.link.ask(get).await?.unwrap_or(0);
+        let command = &Cmd::get(quota_key(customer, period));
+        let get = |mut line: Line| async move { line.query::<Option<u64>>(command).await };
+        let counted = self.ask(customer, get).await?.unwrap_or(0);
         Ok(counted.max(self.marks().quotas.floor(customer, period)))
     }
 
-    /// One round trip for each 500 customers; each may take the deadline. What cannot be read (overwritten by hand)
+    /// At once for each 500 customers; each time may take the deadline. What cannot be read (overwritten by hand)
     /// is logged and left out, so that it keeps nobody else's from being read.
     async fn used_credits(
         &self,
@@ -187,9 +254,7 @@ impl Counters for RedisCounters {
             .try_for_each(|customer| validate_customer(customer))?;
         let mut all = Vec::with_capacity(customers.len());
         for some in customers.chunks(CUSTOMERS_AT_ONCE) {
-            let keys: Vec<_> = some.iter().map(|customer| credits_key(customer)).collect();
-            let read = async |connection| hashes(connection, &keys).await;
-            let answers = self.0.link.ask(read).await?;
+            let answers = self.credits(some).await?;
             all.extend(answers.into_iter().map(credits_read));
         }
         Ok(all)
@@ -234,35 +299,19 @@ fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [
 
 type Hash = BTreeMap<String, String>;
 
-/// The hashes at `keys`: asked for in one go, or in a cluster each at its node, all at once.
-async fn hashes(
-    mut connection: Connection,
-    keys: &[String],
-) -> RedisResult<Vec<RedisResult<Hash>>> {
-    if let Connection::Cluster(_) = connection {
-        let read = |key| {
-            let mut connection = connection.clone();
-            async move { Cmd::hgetall(key).query_async::<Hash>(&mut connection).await }
-        };
-        // A node that is away is everyone's failure, as it is with one server.
-        let mut answers = join_all(keys.iter().map(read)).await;
-        let is_lost =
-            |answer: &RedisResult<Hash>| answer.as_ref().is_err_and(RedisError::is_io_error);
-        return match answers.iter().position(is_lost) {
-            Some(lost) => answers.swap_remove(lost).map(|_| Vec::new()),
-            None => Ok(answers),
-        };
+/// The hash of credits of `customer`. A node that is away is everyone's failure, as it is with one server.
+async fn credits_in(cluster: &Cluster, customer: &str) -> Result<RedisResult<Hash>, Failure> {
+    let command = &Cmd::hgetall(credits_key(customer));
+    let read = |mut line: Line| async move { line.query(command).await };
+    match cluster.ask(customer, read).await {
+        Ok(hash) => Ok(Ok(hash)),
+        Err(Failure::Answer(error)) => Ok(Err(error)),
+        Err(away) => Err(away),
     }
-    let mut pipeline = Pipeline::with_capacity(keys.len());
-    pipeline.ignore_errors();
-    for key in keys {
-        pipeline.hgetall(key);
-    }
-    pipeline.query_async(&mut connection).await
 }
 
 /// The counts of a hash that can be read.
-fn credits_read(hash: RedisResult<BTreeMap<String, String>>) -> BTreeMap<String, i64> {
+fn credits_read(hash: RedisResult<Hash>) -> BTreeMap<String, i64> {
     let hash = hash.unwrap_or_else(|error| {
         tracing::warn!(%error, "failed to read the credits used by a customer");
         BTreeMap::new()

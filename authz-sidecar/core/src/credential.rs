@@ -14,7 +14,8 @@ pub enum Credential<'a> {
         /// Which gateways accept it, as its marker says.
         environment: Environment,
     },
-    // A Cognito access token becomes the second variant; `of_bearer` is where it is told from a key.
+    /// What may be an access token: it has a dot, which no key has.
+    Token(&'a str),
 }
 
 /// Why a request carries no credential that can be looked up.
@@ -28,7 +29,7 @@ pub enum Unusable {
     Doubled,
     /// `Authorization` with another scheme than `Bearer`.
     NotBearer,
-    /// Not the form of an API key.
+    /// Neither the form of an API key nor, behind `Bearer`, anything like a token.
     Malformed,
 }
 
@@ -55,9 +56,12 @@ fn bearer(value: &[u8]) -> Result<&[u8], Unusable> {
     }
 }
 
-/// A bearer credential. Three parts with dots would be a JWT; none is accepted yet.
+/// A bearer credential: the one place where a token is told from a key.
 fn of_bearer(value: &[u8]) -> Result<Credential<'_>, Unusable> {
-    of_key(value)
+    match std::str::from_utf8(value) {
+        Ok(text) if text.contains('.') => Ok(Credential::Token(text)),
+        _ => of_key(value),
+    }
 }
 
 fn of_key(value: &[u8]) -> Result<Credential<'_>, Unusable> {
@@ -133,7 +137,6 @@ mod tests {
             b" ".to_vec(),
             b"!!".to_vec(),
             b"\xff\xfe".to_vec(),
-            b"eyJhbGciOiJSUzI1NiJ9.e30.c2ln".to_vec(),
             format!("{KEY} ").into_bytes(),
             format!(" {KEY}").into_bytes(),
             format!("\"{KEY}\"").into_bytes(),
@@ -155,6 +158,30 @@ mod tests {
             let found = refused(&[("authorization", value.as_bytes())]);
             assert_eq!(found, Some(Unusable::NotBearer), "{value}");
         }
+    }
+
+    #[test]
+    fn a_bearer_with_a_dot_is_read_as_a_token_and_nowhere_else_is_one() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
+        let bearer = format!("Bearer {token}");
+        let mut view = RequestView::default();
+        view.add_header("authorization", bearer.as_bytes());
+        let Ok(Credential::Token(read)) = read(&view) else {
+            panic!("no token");
+        };
+        assert_eq!(read, token);
+        assert_eq!(
+            refused(&[("x-api-key", token.as_bytes())]),
+            Some(Unusable::Malformed)
+        );
+        assert_eq!(
+            refused(&[("authorization", b"Bearer a.b.\xff")]),
+            Some(Unusable::Malformed)
+        );
+        assert_eq!(
+            refused(&[("authorization", token.as_bytes())]),
+            Some(Unusable::NotBearer)
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod admission;
 mod asked;
+mod asker;
 
 use std::sync::Arc;
 
@@ -13,11 +14,13 @@ use glyph_usage::{Grant, Outcome, Period, Rate};
 use jiff::Timestamp;
 
 use asked::Asked;
+use asker::Asker;
 
 use crate::credential::{self, Credential, Unusable};
 use crate::index::{CustomerEntry, InForce, Index, KeyEntry, ObjectName, TierEntry};
 use crate::limits::Limits;
 use crate::request::RequestView;
+use crate::token::Verifier;
 use crate::verdict::{Code, Denial, Identity, Permit};
 
 /// What the platform engineer has set.
@@ -38,6 +41,8 @@ pub struct Basis<'a> {
     pub index: &'a Index,
     /// What presented keys are hashed under.
     pub peppers: &'a Peppers,
+    /// What presented tokens are verified by.
+    pub verifier: Verifier<'a>,
     /// What is set.
     pub policy: &'a Policy,
     /// When.
@@ -50,6 +55,7 @@ pub struct Admission {
     endpoint: Option<Arc<Endpoint>>,
     inbound_headers: Vec<String>,
     customer_uid: Arc<str>,
+    rate_key: Arc<str>,
     cost: u64,
     period: Period,
     quota: Option<u64>,
@@ -114,35 +120,39 @@ fn admit(
     asked: &Asked<'_>,
     basis: Basis<'_>,
 ) -> Result<Admission, Denial> {
-    let key = key_of(request, basis)?;
-    let customer = customer_of(key, basis.index)?;
-    if !key.allows(request.client) {
+    let asker = asker_of(request, basis)?;
+    let name = asker.customer();
+    let customer = customer_of(name, basis.index)?;
+    if let Asker::Key(key) = asker
+        && !key.allows(request.client)
+    {
         let detail = "This API key may not be used from this address; its owner can change the allowed addresses.";
         return Err(Denial::new(Code::AddressDenied, detail));
     }
-    asked.permits(key)?;
-    let service = service_of(&key.customer, basis)?;
-    let subscription = basis.index.subscription_of(&key.customer);
+    asked.permits(&asker)?;
+    let service = service_of(name, basis)?;
+    let subscription = basis.index.subscription_of(name);
     let checkout = subscription.and_then(|subscription| subscription.checkout_url.clone());
     let grants = match (service.tier.over_quota, service.tier.quota) {
-        (OverQuota::Credits, Some(_)) => basis.index.grants_of(&key.customer, basis.now),
+        (OverQuota::Credits, Some(_)) => basis.index.grants_of(name, basis.now),
         _ => Box::default(),
     };
     Ok(Admission {
         customer_uid: customer.uid.clone(),
+        rate_key: Arc::clone(asker.rate_key()),
         cost: asked.cost,
         period: service.period,
         quota: service.tier.quota,
         over_quota: service.tier.over_quota,
         grants,
-        rate: key.rate.or(service.tier.rate),
+        rate: asker.rate(service.tier),
         upgrade_at: checkout.or_else(|| basis.policy.billing_url.clone()),
         now: basis.now,
         identity: Identity {
-            customer: key.customer.clone(),
+            customer: name.clone(),
             subject: customer.subject.clone(),
             tier: service.name,
-            key_id: key.id.clone(),
+            key_id: asker.key_id().cloned(),
         },
         endpoint: asked.endpoint.cloned(),
         inbound_headers: inbound_headers(request),
@@ -153,12 +163,21 @@ fn inbound_headers(request: &RequestView<'_>) -> Vec<String> {
     request.ours.iter().map(ToString::to_string).collect()
 }
 
-/// The key that the request's credential is, if it is good now.
-fn key_of<'a>(request: &RequestView<'_>, basis: Basis<'a>) -> Result<&'a KeyEntry, Denial> {
-    let Credential::ApiKey {
-        key: text,
-        environment,
-    } = credential::read(request).map_err(unusable)?;
+/// Who asks by the request's credential, if that is good now.
+fn asker_of<'a>(request: &RequestView<'_>, basis: Basis<'a>) -> Result<Asker<'a>, Denial> {
+    let takes_tokens = !basis.verifier.trust.is_empty();
+    match credential::read(request).map_err(|why| unusable(why, takes_tokens))? {
+        Credential::ApiKey { key, environment } => key_of(key, environment, basis).map(Asker::Key),
+        Credential::Token(token) => asker::user_of(token, basis),
+    }
+}
+
+/// The key that is written `text`, if it is good now.
+fn key_of<'a>(
+    text: &str,
+    environment: Environment,
+    basis: Basis<'a>,
+) -> Result<&'a KeyEntry, Denial> {
     let wanted = basis.policy.environment;
     let elsewhere = || {
         let detail = format!(
@@ -201,8 +220,12 @@ fn key_of<'a>(request: &RequestView<'_>, basis: Basis<'a>) -> Result<&'a KeyEntr
     }
 }
 
-fn unusable(why: Unusable) -> Denial {
+fn unusable(why: Unusable, takes_tokens: bool) -> Denial {
     let (code, detail) = match why {
+        Unusable::Missing if takes_tokens => (
+            Code::MissingCredential,
+            "Send an API key or an access token in the header `Authorization: Bearer …`, or an API key in `x-api-key`.",
+        ),
         Unusable::Missing => (
             Code::MissingCredential,
             "Send an API key in the header `Authorization: Bearer glyph_sk_…` or `x-api-key: glyph_sk_…`.",
@@ -214,6 +237,10 @@ fn unusable(why: Unusable) -> Denial {
         Unusable::Doubled => (
             Code::InvalidCredential,
             "The request carries more than one credential; send one, in `Authorization` or in `x-api-key`.",
+        ),
+        Unusable::NotBearer if takes_tokens => (
+            Code::InvalidCredential,
+            "The `Authorization` header must be `Bearer`, one space, and an API key or an access token.",
         ),
         Unusable::NotBearer => (
             Code::InvalidCredential,
@@ -227,9 +254,9 @@ fn unusable(why: Unusable) -> Denial {
     Denial::new(code, detail)
 }
 
-/// The customer of a good key. A key whose customer is gone is nobody's.
-fn customer_of<'a>(key: &KeyEntry, index: &'a Index) -> Result<&'a CustomerEntry, Denial> {
-    let Some(customer) = index.customer(&key.customer) else {
+/// The customer of a good credential. A key whose customer is gone is nobody's.
+fn customer_of<'a>(name: &ObjectName, index: &'a Index) -> Result<&'a CustomerEntry, Denial> {
+    let Some(customer) = index.customer(name) else {
         let detail = "The API key belongs to a customer that does not exist (any more).";
         return Err(Denial::new(Code::InvalidCredential, detail));
     };

@@ -2,17 +2,23 @@
 
 use glyph_crds::Environment;
 use glyph_crds::api_key_format::Peppers;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::decide::{Admission, Authorized, Basis, Policy, authorize};
 use crate::index::{Change, Index, Kind};
 use crate::request::RequestView;
+use crate::token::{Remembered, Rules, Trust, Verifier};
 use crate::verdict::Denial;
 
 pub(crate) const NAMESPACE: &str = "shop";
 pub(crate) const KEY: &str = "glyph_sk_live_0123456789abcdefghijABCDEFGHIJxy";
+
+pub(crate) const RULES: Rules = Rules {
+    leeway: SignedDuration::from_secs(30),
+    longest_age: SignedDuration::from_hours(24),
+};
 
 pub(crate) fn now() -> Timestamp {
     at("2026-11-23T12:00:00Z")
@@ -96,6 +102,8 @@ fn merge(into: &mut Value, more: Value) {
 pub(crate) struct World {
     pub(crate) index: Index,
     pub(crate) policy: Policy,
+    pub(crate) trust: Trust,
+    pub(crate) remembered: Remembered,
     peppers: Peppers,
 }
 
@@ -115,6 +123,8 @@ impl World {
         Self {
             index,
             policy,
+            trust: Trust::new(Vec::new(), RULES),
+            remembered: Remembered::default(),
             peppers: peppers(),
         }
     }
@@ -143,6 +153,10 @@ impl World {
         Basis {
             index: &self.index,
             peppers: &self.peppers,
+            verifier: Verifier {
+                trust: &self.trust,
+                remembered: &self.remembered,
+            },
             policy: &self.policy,
             now: now(),
         }

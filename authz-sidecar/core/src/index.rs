@@ -240,6 +240,15 @@ impl Index {
         self.customers.get(name)
     }
 
+    /// The customer that the user with this `sub` is. A user that two customers claim is nobody's: it cannot be told
+    /// whose the request would be.
+    pub(crate) fn customer_of_user(&self, subject: &Arc<str>) -> Option<&ObjectName> {
+        match self.customers.claiming(subject) {
+            [name] => Some(name),
+            _ => None,
+        }
+    }
+
     /// The subscription in charge of `customer`.
     pub(crate) fn subscription_of(&self, customer: &ObjectName) -> Option<&SubscriptionEntry> {
         let all = self.subscriptions.claiming(customer).iter();

@@ -1,7 +1,7 @@
 //! The decision whether Envoy lets a request through, and the words it is asked and answered in.
 //!
 //! [`wire`] reads a check of Envoy's by need and writes its answer, [`http`] those of gateways that ask over HTTP; [`index`] holds what can change an answer, fed from watch
-//! events; [`decide`] goes from one to the other by way of [`credential`]. No transport, no clock, no client, no
+//! events; [`token`] knows a genuine access token; [`decide`] goes from one to the other by way of [`credential`]. No transport, no clock, no client, no
 //! `.await`: the gRPC server, the HTTP one, and the tests are fronts of this same code.
 
 pub mod credential;
@@ -14,6 +14,7 @@ mod limits;
 pub mod outage;
 mod protobuf;
 pub mod request;
+pub mod token;
 mod upstream;
 pub mod verdict;
 pub mod wire;

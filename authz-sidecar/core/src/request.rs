@@ -12,7 +12,7 @@ pub const CUSTOMER: &str = "x-glyph-customer";
 pub const SUBJECT: &str = "x-glyph-subject";
 /// Upstream header that names the tier in force.
 pub const TIER: &str = "x-glyph-tier";
-/// Upstream header with the public id of the key.
+/// Upstream header with the public id of the key; none for an access token.
 pub const KEY_ID: &str = "x-glyph-key-id";
 
 /// The two header fields a credential is read from; neither is passed on.

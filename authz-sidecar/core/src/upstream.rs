@@ -10,7 +10,7 @@ pub(crate) fn identity(permit: &Permit) -> [(&'static str, Option<&str>); 4] {
         (CUSTOMER, known.map(|known| known.customer().as_str())),
         (SUBJECT, known.and_then(Identity::subject)),
         (TIER, known.map(|known| known.tier().name())),
-        (KEY_ID, known.map(Identity::key_id)),
+        (KEY_ID, known.and_then(Identity::key_id)),
     ]
 }
 

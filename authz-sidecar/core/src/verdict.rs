@@ -34,7 +34,7 @@ pub struct Identity {
     pub(crate) customer: ObjectName,
     pub(crate) subject: Option<Arc<str>>,
     pub(crate) tier: ObjectName,
-    pub(crate) key_id: Arc<str>,
+    pub(crate) key_id: Option<Arc<str>>,
 }
 
 impl Identity {
@@ -56,10 +56,10 @@ impl Identity {
         &self.tier
     }
 
-    /// Public id of the key.
+    /// Public id of the key; none where the request came with an access token.
     #[must_use]
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
     }
 }
 
@@ -113,7 +113,7 @@ pub enum Code {
     Suspended,
     /// The key may not be used from this address.
     AddressDenied,
-    /// The key is limited to other scopes.
+    /// The key or token is limited to other scopes.
     ScopeDenied,
     /// The path can be read in more than one way.
     MalformedPath,
@@ -174,7 +174,7 @@ impl Code {
             Self::PaymentRequired => "Payment is required",
             Self::Suspended => "The customer is suspended",
             Self::AddressDenied => "The address is not allowed",
-            Self::ScopeDenied => "The API key is not for this",
+            Self::ScopeDenied => "The credential is not for this",
             Self::MalformedPath => "The path is ambiguous",
             Self::NoSuchEndpoint => "There is no such endpoint",
             Self::RateLimited => "Too many requests",
@@ -187,6 +187,7 @@ impl Code {
     fn challenge(self) -> Option<&'static str> {
         match self {
             Self::MissingCredential => Some(r#"Bearer realm="glyph""#),
+            Self::ScopeDenied => Some(r#"Bearer realm="glyph", error="insufficient_scope""#),
             _ if self.status() == 401 => Some(r#"Bearer realm="glyph", error="invalid_token""#),
             _ => None,
         }
@@ -208,6 +209,7 @@ struct Refusal {
     tier: Option<ObjectName>,
     endpoint: Option<Arc<Endpoint>>,
     cause: Option<Cow<'static, str>>,
+    wanting_key_of: Option<usize>,
 }
 
 impl Denial {
@@ -215,7 +217,7 @@ impl Denial {
     /// request.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        let (retry_after, link, limits, tier, endpoint, cause) = Default::default();
+        let (retry_after, link, limits, tier, endpoint, cause, wanting_key_of) = Default::default();
         Self(Box::new(Refusal {
             code,
             detail,
@@ -225,6 +227,7 @@ impl Denial {
             tier,
             endpoint,
             cause,
+            wanting_key_of,
         }))
     }
 
@@ -260,6 +263,18 @@ impl Denial {
     pub(crate) fn at(mut self, endpoint: Option<&Arc<Endpoint>>) -> Self {
         self.0.endpoint = endpoint.cloned();
         self
+    }
+
+    /// It is for want of a key of the user pool of this number.
+    pub(crate) fn for_want_of_key(mut self, pool: usize) -> Self {
+        self.0.wanting_key_of = Some(pool);
+        self
+    }
+
+    /// The number of the user pool whose keys, fetched anew, might make another verdict of it.
+    #[must_use]
+    pub fn wanting_key_of(&self) -> Option<usize> {
+        self.0.wanting_key_of
     }
 
     /// Why.

@@ -1,11 +1,15 @@
 //! One decision, four fronts: the same requests through Envoy's gRPC and HTTP ext_authz, nginx' auth_request (real
 //! gateways, with the files of `examples/`), and Traefik's forwardAuth, asked as Traefik asks.
 
+mod tokens;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use glyph_harness::net::{Answer, free_port, loopback};
-use glyph_harness::{Envoy, EnvoyConfig, Nginx, NginxConfig, Result, poll_until, workspace_root};
+use glyph_harness::{
+    Envoy, EnvoyConfig, Nginx, NginxConfig, Result, Settings, poll_until, workspace_root,
+};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -29,10 +33,14 @@ struct Fronts {
 
 impl Fronts {
     async fn set() -> Result<Self> {
+        Self::set_with(|settings| settings).await
+    }
+
+    /// With further settings of the sidecar.
+    async fn set_with(more: impl FnOnce(Settings) -> Settings) -> Result<Self> {
         let http = loopback(free_port()?);
-        let more =
-            |settings: glyph_harness::Settings| settings.set("GLYPH_HTTP_LISTEN", http.to_string());
-        let stage = Stage::set_with(more).await?;
+        let listen = |settings: Settings| settings.set("GLYPH_HTTP_LISTEN", http.to_string());
+        let stage = Stage::set_with(|settings| more(listen(settings))).await?;
         let upstream = stage.upstream.address();
         let examples = workspace_root().join("examples");
         let envoy_http = Envoy::start(&EnvoyConfig {

@@ -50,6 +50,10 @@ async fn a_missing_or_wrong_setting_is_refused_by_its_name_and_never_quoted() ->
     }
     let said = refused(good().set("GLYPH_WHEN_REDIS_DOWN", "allow")).await;
     assert!(said.contains("allow:N"), "{said}");
+    let said = refused(good().set("AWS_COGNITO_USER_POOL_ID", "eu-central-1_a")).await;
+    assert!(said.contains("AWS_COGNITO_CLIENT_ID"), "{said}");
+    let said = refused(good().set("GLYPH_COGNITO_POOLS", "eu-central-1_a")).await;
+    assert!(said.contains("--cognito-pools <JSON>"), "{said}");
     Ok(())
 }
 

@@ -19,6 +19,31 @@
 {{- printf "%s-%s" .Release.Namespace (include "glyph.fullname" .) }}
 {{- end }}
 
+{{/* Each kind, and what is more than this: the operator reads it and writes its status, people may read it, and those with the
+role `admin` write it. `patched`: the operator writes to the resource itself; `decides`: the sidecar decides by it; `edited`:
+people with the role `edit` may write it. */}}
+{{- define "glyph.kinds" -}}
+tiers: [patched, decides]
+glyphcustomers: [patched, decides, edited]
+subscriptions: [patched, decides, edited]
+apikeys: [patched, decides, edited]
+creditpacks: [patched]
+creditpurchases: [patched, edited]
+creditgrants: [patched, decides]
+glyphapis: [decides]
+{{- end }}
+
+{{/* Names of kinds, as JSON. Takes a list: which of them (empty: all), and what follows each name. */}}
+{{- define "glyph.kindNames" -}}
+{{- $which := index . 0 }}
+{{- $end := index . 1 }}
+{{- $names := list }}
+{{- range $name, $is := include "glyph.kinds" . | fromYaml }}
+{{- if or (not $which) (has $which $is) }}{{ $names = append $names (print $name $end) }}{{ end }}
+{{- end }}
+{{- toJson $names }}
+{{- end }}
+
 {{/* Labels of everything. Takes a list: the root, and the component. */}}
 {{- define "glyph.labels" -}}
 {{- $root := index . 0 }}
@@ -175,6 +200,19 @@ readinessProbe:
 {{- range $name, $value := . }}
 - name: {{ $name }}
   value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Who may reach a port. Takes a list: the root, and peers as of a NetworkPolicy; none is every pod of the cluster. `helm test`
+always may. */}}
+{{- define "glyph.from" -}}
+{{- with index . 1 }}
+{{- toYaml . }}
+- podSelector:
+    matchLabels:
+      {{- include "glyph.selector" (list (index $ 0) "check") | nindent 6 }}
+{{- else -}}
+- namespaceSelector: {}
 {{- end }}
 {{- end }}
 

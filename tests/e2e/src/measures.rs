@@ -4,6 +4,7 @@ mod chaos;
 mod draw;
 mod exact;
 mod install;
+mod jwt;
 mod kill;
 mod latency;
 mod permutations;
@@ -18,6 +19,7 @@ use crate::report::Report;
 pub use chaos::Chaos;
 pub use exact::Exact;
 pub use install::Install;
+pub use jwt::Jwt;
 pub use kill::Kill;
 pub use latency::Latency;
 pub use permutations::Permutations;
@@ -32,6 +34,8 @@ pub enum Measure {
     Exact(Exact),
     /// How soon a key works after `kubectl apply`, and how soon it is refused after it is revoked.
     Latency(Latency),
+    /// What a decision costs by access token, beside one by API key: built as releases are, some minutes the first time.
+    Jwt(Jwt),
     /// The operator killed at every one of its outgoing calls: the same end state, nothing twice, nothing left.
     Kill(Kill),
     /// The events of a first purchase in every order, each one to three times: the same end, credits granted once.
@@ -57,6 +61,7 @@ impl Measure {
         match self {
             Self::Exact(settings) => settings.take().await,
             Self::Latency(settings) => settings.take().await,
+            Self::Jwt(settings) => settings.take().await,
             Self::Kill(settings) => settings.take().await,
             Self::Permutations(settings) => settings.take().await,
             Self::Chaos(settings) => settings.take().await,

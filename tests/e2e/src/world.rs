@@ -199,6 +199,7 @@ impl Gateway {
             .secrets
             .sidecar(stage.program_settings(), redis.port());
         let settings = settings
+            .tokens_of(stage.cognito)
             .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
             .set("GLYPH_LOG", wanted.log);
         // The default of 20 ms is for production; here a whole cluster, and often a compiler, share two cores.

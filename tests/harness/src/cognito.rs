@@ -179,6 +179,57 @@ impl Cognito {
         answer.json()
     }
 
+    /// Where the public keys of the pool are. (Its tokens name AWS' own address as their issuer.)
+    #[must_use]
+    pub fn keys_url(&self) -> String {
+        format!("{}/{}/.well-known/jwks.json", self.url, self.pool_id)
+    }
+
+    /// Makes a user who has a password, and gives the user's `sub`.
+    ///
+    /// # Errors
+    /// When Cognito refuses.
+    pub async fn register(&self, email: &str, password: &str) -> Result<String> {
+        let user = json!({
+            "UserPoolId": self.pool_id,
+            "Username": email,
+            "MessageAction": "SUPPRESS",
+            "UserAttributes": [{"Name": "email", "Value": email}],
+        });
+        let made = self.call("AdminCreateUser", &user).await?;
+        self.set_password(email, password).await?;
+        let made = attributes(&made["User"]["Attributes"]);
+        Ok(text(&made, "/sub"))
+    }
+
+    /// Gives a user a password, as one does who was invited.
+    ///
+    /// # Errors
+    /// When Cognito refuses.
+    pub async fn set_password(&self, email: &str, password: &str) -> Result<()> {
+        let asked = json!({
+            "UserPoolId": self.pool_id,
+            "Username": email,
+            "Password": password,
+            "Permanent": true,
+        });
+        self.call("AdminSetUserPassword", &asked).await.map(drop)
+    }
+
+    /// Signs a user in: `{"AccessToken": …, "IdToken": …, …}`.
+    ///
+    /// # Errors
+    /// When Cognito refuses.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<Value> {
+        let asked = json!({
+            "ClientId": self.client_id,
+            "AuthFlow": "USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": email, "PASSWORD": password},
+        });
+        let answer = self.call("InitiateAuth", &asked).await?;
+        Ok(answer["AuthenticationResult"].clone())
+    }
+
     /// Everything moto logged so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -18,6 +18,7 @@ pub mod kubernetes;
 pub mod net;
 pub mod nginx;
 pub mod node;
+pub mod pool;
 mod process;
 mod progress;
 pub mod proxy;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::Cmd;
 
 use super::RedisCounters;
+use super::link::Line;
 use crate::CountersError;
 use crate::spend::validate_customer;
 
@@ -34,8 +35,9 @@ impl RedisCounters {
             .arg(1)
             .arg(key(who))
             .arg(window);
-        let ask = async |mut connection| command.query_async::<(u64, u64)>(&mut connection).await;
-        let (made, left) = self.0.link.ask(ask).await?;
+        let command = &command;
+        let ask = |mut line: Line| async move { line.query::<(u64, u64)>(command).await };
+        let (made, left) = self.ask(who, ask).await?;
         Ok(Attempts {
             made,
             forgotten_in: Duration::from_millis(left),
@@ -49,9 +51,9 @@ impl RedisCounters {
     pub async fn forget_attempts(&self, who: &str) -> Result<(), CountersError> {
         validate_customer(who)?;
         // In the place of DEL, which the least rights of docs/redis.md do not hold.
-        let forget = Cmd::expire(key(who), 0);
-        let ask = async |mut connection| forget.exec_async(&mut connection).await;
-        self.0.link.ask(ask).await
+        let forget = &Cmd::expire(key(who), 0);
+        let ask = |mut line: Line| async move { line.query::<()>(forget).await };
+        Ok(self.ask(who, ask).await?)
     }
 }
 

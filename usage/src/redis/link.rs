@@ -1,46 +1,73 @@
-//! The one connection to Redis: asked with a deadline, watched by the breaker, made again by one task.
+//! One server: its connection, asked with a deadline, watched by the breaker, made again by one task.
 //!
 //! Requests never connect and never probe: they find a connection or fail at once. So a Redis that hangs costs a few
 //! requests the deadline and the rest nothing, and one that comes back is noticed without a request being spent on it.
+//! Nothing is ever sent twice: a request whose connection broke may have been counted.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{RedisError, RedisResult, Script, Value, cmd};
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind, cmd,
+    from_redis_value,
+};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::EvictingRedis;
-use super::place::{Connection, Place};
+use super::sentinels::Sentinels;
+use super::trouble::{Failure, Redirect, advice, is_one_requests};
+use super::url::{Dial, Node};
+use crate::Unavailable;
 use crate::breaker::Breaker;
-use crate::{CountersError, Unavailable};
 
 /// How long a connection may take to be made, authentication and script included. No request waits for it.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Written by each probe, for a second: a replica, or a Redis without memory, answers but counts nothing.
-const PROBE_KEY: &str = "glyph:probe";
+/// Does what requests do, so that a user of too few rights, a replica, or a Redis without memory is found out first.
+const PROBE: &str = include_str!("../probe.lua");
 
 pub(super) struct Link {
-    place: Place,
+    server: Server,
     source: &'static str,
-    script: Script,
     deadline: Duration,
     state: Mutex<State>,
     /// Told when the breaker opens.
     opened: Notify,
+    /// Told when there is a connection.
+    connected: Notify,
     /// Cancelled when it was tried to connect for the first time, however that ended.
     tried: CancellationToken,
+}
+
+/// Who is connected to.
+pub(super) enum Server {
+    /// The one at an address.
+    At(Dial, Node),
+    /// The master that Sentinels name.
+    Master(Sentinels),
+    /// A node of a cluster.
+    Member(Dial, Node),
 }
 
 struct State {
     breaker: Breaker,
     /// There is one exactly while the breaker is closed.
-    connection: Option<Connection>,
+    connection: Option<MultiplexedConnection>,
     /// Counts the connections, so that what is learned of an old one is not held against a new one.
     generation: u64,
+    /// The hash tag under which a probe writes; without one (a member without slots), it writes nothing.
+    tag: Option<String>,
+}
+
+/// A connection as one request uses it.
+pub(super) struct Line {
+    connection: MultiplexedConnection,
+    /// Whether each command goes to a node that does not hold its slot yet.
+    is_asking: bool,
 }
 
 /// What a request learned about its connection.
@@ -51,25 +78,31 @@ enum Report {
 }
 
 impl Link {
-    pub(super) fn new(place: Place, source: &'static str, deadline: Duration) -> Self {
-        let breaker = Breaker::open(Instant::now().into_std());
+    /// A link that gives its requests the script `source`, and waits no longer than `deadline` for a probe.
+    pub(super) fn new(server: Server, source: &'static str, deadline: Duration) -> Self {
+        let tag = match server {
+            Server::Member(..) => None,
+            Server::At(..) | Server::Master(_) => Some("probe".to_owned()),
+        };
         Self {
-            place,
+            server,
             source,
-            script: Script::new(source),
             deadline,
             state: Mutex::new(State {
-                breaker,
+                breaker: Breaker::open(Instant::now().into_std()),
                 connection: None,
                 generation: 0,
+                tag,
             }),
             opened: Notify::new(),
+            connected: Notify::new(),
             tried: CancellationToken::new(),
         }
     }
 
-    pub(super) fn script_hash(&self) -> &str {
-        self.script.get_hash()
+    /// Has probes write under this hash tag.
+    pub(super) fn probe_under(&self, tag: Option<String>) {
+        self.state().tag = tag;
     }
 
     /// Waits until it was tried to connect for the first time.
@@ -81,35 +114,50 @@ impl Link {
         self.state().connection.is_some()
     }
 
-    /// Asks over the present connection, and waits for the answer until the deadline.
-    pub(super) async fn ask<T>(
+    /// Waits until there is a connection, but not past `until`.
+    pub(super) async fn connected(&self, until: Instant) {
+        let connected = self.connected.notified();
+        if !self.is_available() {
+            let _too_late = timeout_at(until, connected).await;
+        }
+    }
+
+    /// The present connection.
+    pub(super) fn connection(&self) -> Option<MultiplexedConnection> {
+        self.state().connection.clone()
+    }
+
+    /// Asks over the present connection, and waits for the answer until `until`.
+    pub(super) async fn ask<T, A: Future<Output = RedisResult<T>>>(
         &self,
-        question: impl AsyncFnOnce(Connection) -> RedisResult<T>,
-    ) -> Result<T, CountersError> {
-        let (connection, generation) = {
+        until: Instant,
+        is_asking: bool,
+        question: impl FnOnce(Line) -> A,
+    ) -> Result<T, Failure> {
+        let (line, generation) = {
             let state = self.state();
             let connection = state.connection.clone();
-            (
-                connection.ok_or(CountersError::Unavailable(Unavailable::NotConnected))?,
-                state.generation,
-            )
+            let connection = connection.ok_or(Failure::Away(Unavailable::NotConnected))?;
+            let line = Line {
+                connection,
+                is_asking,
+            };
+            (line, state.generation)
         };
-        let (report, answer) = match timeout(self.deadline, question(connection)).await {
+        let (report, answer) = match timeout_at(until, question(line)).await {
             Ok(Ok(answer)) => (Report::Answered, Ok(answer)),
             Ok(Err(error)) if error.is_io_error() => (
                 Report::Lost,
-                Err(CountersError::Unavailable(Unavailable::ConnectionLost)),
+                Err(Failure::Away(Unavailable::ConnectionLost)),
             ),
-            Ok(Err(error)) => (
-                Report::of(&error),
-                Err(CountersError::Failed(Box::new(error))),
-            ),
-            Err(_) => (
-                Report::Failed,
-                Err(CountersError::Unavailable(Unavailable::TooLate(
-                    self.deadline,
-                ))),
-            ),
+            Ok(Err(error)) if is_one_requests(&error) => {
+                (Report::Answered, Err(Failure::Answer(error)))
+            }
+            Ok(Err(error)) => (Report::Failed, Err(Failure::Answer(error))),
+            Err(_) => {
+                let late = Unavailable::TooLate(self.deadline);
+                (Report::Failed, Err(Failure::Away(late)))
+            }
         };
         self.take(report, generation);
         answer
@@ -135,18 +183,27 @@ impl Link {
         if opened {
             state.connection = None;
             drop(state);
-            tracing::warn!("Redis does not answer: the counters are not available");
+            let server = self.server.name();
+            tracing::warn!(%server, "Redis does not answer: its counters are not available");
             self.opened.notify_one();
         }
     }
 
     /// Probes Redis whenever the breaker is open, and hands its connection to the requests when it answers in time.
+    ///
+    /// # Errors
+    /// When the first server found may evict counters.
     pub(super) async fn keep_connected(&self) -> Result<(), EvictingRedis> {
         let mut first = true;
+        // Said once, not at each of many probes.
+        let mut said = String::new();
         loop {
             let probe_at = self.state().breaker.probe_at();
             let Some(probe_at) = probe_at else {
-                self.opened.notified().await;
+                tokio::select! {
+                    () = self.opened.notified() => {}
+                    () = self.server.until_moved() => self.leave(),
+                }
                 continue;
             };
             sleep_until(probe_at.into()).await;
@@ -158,11 +215,12 @@ impl Link {
                         None => {}
                     }
                     first = false;
+                    said.clear();
                     self.install(connection);
-                    tracing::info!("Redis is connected");
+                    tracing::info!(server = %self.server.name(), "Redis is connected");
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "failed to connect to Redis");
+                    self.say(&error, &mut said);
                     self.state().breaker.probe_failed(Instant::now().into_std());
                 }
             }
@@ -170,28 +228,44 @@ impl Link {
         }
     }
 
-    fn install(&self, connection: Connection) {
+    fn say(&self, error: &RedisError, said: &mut String) {
+        let (server, now, advice) = (self.server.name(), error.to_string(), advice(error));
+        if *said != now {
+            match advice {
+                "" => tracing::warn!(%server, error = %now, "failed to connect to Redis"),
+                _ => tracing::error!(%server, error = %now, "failed to connect to Redis; {advice}"),
+            }
+            *said = now;
+        }
+    }
+
+    /// The Sentinels name another master: what the old one counts, the new one does not know.
+    fn leave(&self) {
+        let mut state = self.state();
+        state.connection = None;
+        state.breaker = Breaker::open(Instant::now().into_std());
+        tracing::warn!("the Sentinels name another master");
+    }
+
+    fn install(&self, connection: MultiplexedConnection) {
         let mut state = self.state();
         state.connection = Some(connection);
         state.generation += 1;
         state.breaker.close();
+        drop(state);
+        self.connected.notify_waiters();
     }
 
-    /// A new connection that has the script and takes a write within the deadline, and what Redis says of its memory.
-    async fn connect(&self) -> RedisResult<(Connection, String)> {
+    /// A new connection that has the script and does within the deadline what requests do, and what Redis says of its memory.
+    async fn connect(&self) -> RedisResult<(MultiplexedConnection, String)> {
         let setup = async {
-            let mut connection = self.place.connect().await?;
-            cmd("SCRIPT")
-                .arg("LOAD")
-                .arg(self.source)
-                .exec_async(&mut connection)
-                .await?;
-            let memory = cmd("INFO")
-                .arg("memory")
-                .query_async::<Value>(&mut connection)
-                .await
-                .map(|said| texts(&said));
-            let memory = memory.or_else(|error| {
+            let mut connection = self.server.connect().await?;
+            let mut load = cmd("SCRIPT");
+            load.arg("LOAD").arg(self.source);
+            load.exec_async(&mut connection).await?;
+            let mut memory = cmd("INFO");
+            let memory = memory.arg("memory").query_async(&mut connection).await;
+            let memory = memory.or_else(|error: RedisError| {
                 tracing::warn!(%error, "failed to read Redis' maxmemory-policy: make sure that it is noeviction");
                 if error.is_io_error() { Err(error) } else { Ok(String::new()) }
             })?;
@@ -200,12 +274,26 @@ impl Link {
         let (mut connection, memory) = timeout(CONNECT_DEADLINE, setup)
             .await
             .map_err(io::Error::from)??;
-        let mut write = cmd("SET");
-        write.arg(PROBE_KEY).arg(1).arg("PX").arg(1000);
-        timeout(self.deadline, write.exec_async(&mut connection))
-            .await
-            .map_err(io::Error::from)??;
+        let probe = timeout(self.deadline, self.probe(&mut connection));
+        probe.await.map_err(io::Error::from)??;
         Ok((connection, memory))
+    }
+
+    async fn probe(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+        let tag = self.state().tag.clone();
+        let Some(tag) = tag else {
+            return cmd("TIME").exec_async(connection).await;
+        };
+        let mut probe = cmd("EVAL");
+        probe.arg(PROBE).arg(2);
+        for what in ["string", "hash"] {
+            probe.arg(format!("glyph:{{{tag}}}:probe:{what}"));
+        }
+        match (&self.server, probe.exec_async(connection).await) {
+            // It answers, which is what was asked, though the slot has gone elsewhere.
+            (Server::Member(_, node), Err(error)) if Redirect::of(&error, node).is_some() => Ok(()),
+            (_, answer) => answer,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -213,37 +301,78 @@ impl Link {
     }
 }
 
-impl Report {
-    /// What an error answer says about Redis. One about the data (a counter overwritten by hand) is an answer, and one
-    /// customer's; the others (loading, read-only, out of memory, no permission) concern every request.
-    fn of(error: &RedisError) -> Self {
-        match error.code() {
-            Some("ERR" | "WRONGTYPE") => Self::Answered,
-            _ => Self::Failed,
+impl Server {
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        match self {
+            Self::At(dial, node) | Self::Member(dial, node) => dial.connect(node).await,
+            Self::Master(sentinels) => sentinels.connect().await,
         }
+    }
+
+    /// Ends when the server is another one; never, where it cannot be.
+    async fn until_moved(&self) {
+        match self {
+            Self::Master(sentinels) => sentinels.until_moved().await,
+            Self::At(..) | Self::Member(..) => std::future::pending().await,
+        }
+    }
+
+    /// For messages.
+    fn name(&self) -> String {
+        match self {
+            Self::At(_, node) | Self::Member(_, node) => node.to_string(),
+            Self::Master(_) => "the Sentinels' master".to_owned(),
+        }
+    }
+}
+
+impl Line {
+    /// Sends `command`, once, and gives the answer.
+    pub(super) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        if !self.is_asking {
+            return command.query_async(&mut self.connection).await;
+        }
+        let mut both = Pipeline::with_capacity(2);
+        both.cmd("ASKING").add_command(command.clone());
+        let answers = self.connection.req_packed_commands(&both, 0, 2).await?;
+        let answer = answers.into_iter().nth(1);
+        let answer = answer.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        Ok(from_redis_value(answer.extract_error()?)?)
+    }
+
+    /// Runs a script by its hash; sends it whole when Redis has forgotten it, as after a restart, which keeps it there again.
+    pub(super) async fn run<T: FromRedisValue>(
+        &mut self,
+        source: &str,
+        hash: &str,
+        command: impl Fn(&str, &str) -> Cmd,
+    ) -> RedisResult<T> {
+        match self.query(&command("EVALSHA", hash)).await {
+            // What was not run was not counted either.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.query(&command("EVAL", source)).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Sends all of `pipeline` in one go.
+    pub(super) async fn query_all<T: FromRedisValue>(
+        &mut self,
+        pipeline: &Pipeline,
+    ) -> RedisResult<T> {
+        pipeline.query_async(&mut self.connection).await
     }
 }
 
 /// The policy in `INFO memory`, unless it keeps all counters. All counters have a TTL, so `volatile-*` evicts them as
 /// `allkeys-*` does. `INFO`, because managed Redis forbids `CONFIG`.
 fn evicting(memory: &str) -> Option<EvictingRedis> {
-    let mut policies = memory
-        .lines()
-        .filter_map(|line| line.strip_prefix("maxmemory_policy:"))
-        .map(str::trim);
-    let evicting = policies.find(|policy| *policy != "noeviction")?;
-    Some(EvictingRedis {
-        policy: evicting.to_owned(),
+    let mut lines = memory.lines();
+    let policy = lines
+        .find_map(|line| line.strip_prefix("maxmemory_policy:"))?
+        .trim();
+    (policy != "noeviction").then(|| EvictingRedis {
+        policy: policy.to_owned(),
     })
-}
-
-/// All that was said: by one server, or by each node of a cluster.
-fn texts(said: &Value) -> String {
-    match said {
-        Value::Map(nodes) => nodes.iter().map(|(_, said)| texts(said) + "\n").collect(),
-        Value::Array(all) => all.iter().map(|said| texts(said) + "\n").collect(),
-        Value::VerbatimString { text, .. } | Value::SimpleString(text) => text.clone(),
-        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        _ => String::new(),
-    }
 }

@@ -8,6 +8,7 @@
 
 mod attempts;
 mod clock;
+mod cluster;
 mod credits;
 mod exact;
 mod keys;

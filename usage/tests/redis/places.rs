@@ -16,9 +16,9 @@ use crate::support::{MONTH, PLAIN, RELAXED, connect_to, eventually, redis_now};
 const RIGHTS: &str = "~glyph:* -@all +evalsha +eval +script|load +info +time +get +set +ttl +pttl +expire +hset +hmget +hgetall";
 
 /// Counters at a Redis that is not a plain server, and a server of it whose clock is looked at.
-struct Elsewhere<R> {
-    redis: R,
-    counters: RedisCounters,
+pub struct Elsewhere<R> {
+    pub redis: R,
+    pub counters: RedisCounters,
     clock: fn(&R) -> &Redis,
     _keeper: DropGuard,
 }
@@ -71,12 +71,8 @@ async fn secure(rights: &str) -> (Redis, String, String) {
         &authority_file,
         "--tls-auth-clients",
         "no",
-        "--user",
-        "glyph",
-        "on",
-        ">word",
     ];
-    options.extend(rights.split(' '));
+    options.extend(user(rights));
     let redis = Redis::start_with(&options).await.unwrap();
     let authority = std::fs::read_to_string(&certificate.authority).unwrap();
     (
@@ -86,9 +82,20 @@ async fn secure(rights: &str) -> (Redis, String, String) {
     )
 }
 
+/// The words that give every server a user with `rights`.
+fn user(rights: &str) -> Vec<&str> {
+    let user = ["--user", "glyph", "on", ">word"];
+    user.into_iter().chain(rights.split(' ')).collect()
+}
+
+/// `url` with that user's name and password.
+fn as_user(url: &str) -> String {
+    url.replacen("://", "://glyph:word@", 1)
+}
+
 async fn watched() -> Elsewhere<SentinelRedis> {
-    let redis = SentinelRedis::start().await.unwrap();
-    let (counters, keeper) = connect_to(&redis.url(), None, RELAXED).await;
+    let redis = SentinelRedis::start_with(&user(RIGHTS)).await.unwrap();
+    let (counters, keeper) = connect_to(&as_user(&redis.url()), None, RELAXED).await;
     Elsewhere {
         redis,
         counters,
@@ -97,9 +104,15 @@ async fn watched() -> Elsewhere<SentinelRedis> {
     }
 }
 
+/// With the rights that a cluster takes besides.
 async fn clustered() -> Elsewhere<RedisCluster> {
-    let redis = RedisCluster::start().await.unwrap();
-    let (counters, keeper) = connect_to(&redis.url(), None, RELAXED).await;
+    clustered_with(RELAXED).await
+}
+
+pub async fn clustered_with(deadline: Duration) -> Elsewhere<RedisCluster> {
+    let rights = format!("{RIGHTS} +cluster|slots +asking");
+    let redis = RedisCluster::start_with(&user(&rights)).await.unwrap();
+    let (counters, keeper) = connect_to(&as_user(&redis.url()), None, deadline).await;
     Elsewhere {
         redis,
         counters,
@@ -112,11 +125,11 @@ mod with_tls_and_few_rights {
     glyph_usage::conformance_tests!(super::guarded());
 }
 
-mod behind_sentinels {
+mod behind_sentinels_with_few_rights {
     glyph_usage::conformance_tests!(super::watched());
 }
 
-mod in_a_cluster {
+mod in_a_cluster_with_few_rights {
     glyph_usage::conformance_tests!(super::clustered());
 }
 
@@ -147,22 +160,51 @@ async fn a_server_that_nobody_vouches_for_is_not_asked() {
 async fn attempts_are_counted_with_the_least_rights() {
     let guarded = guarded().await;
     let minute = Duration::from_secs(60);
-    assert_eq!(
-        guarded.counters.attempt("eve", minute).await.unwrap().made,
-        1
-    );
+    let made = async || guarded.counters.attempt("eve", minute).await.unwrap().made;
+    assert_eq!(made().await, 1);
     guarded.counters.forget_attempts("eve").await.unwrap();
-    assert_eq!(
-        guarded.counters.attempt("eve", minute).await.unwrap().made,
-        1
-    );
+    assert_eq!(made().await, 1);
 }
 
 #[tokio::test]
-async fn a_user_without_the_right_to_run_scripts_counts_nothing_and_passes_nobody() {
-    let (_redis, url, authority) = secure(&RIGHTS.replace(" +evalsha +eval", "")).await;
-    let (counters, _keeper) = connect_to(&url, Some(&authority), RELAXED).await;
-    assert!(spend(&counters, "alice").await.is_err());
+async fn a_user_who_lacks_a_right_is_found_out_before_a_request_depends_on_it() {
+    for right in ["+evalsha +eval", "+hmget", "+ttl", "+script|load"] {
+        let (_redis, url, authority) = secure(&RIGHTS.replace(right, "")).await;
+        let counters = RedisCounters::new(&url, Some(&authority), RELAXED).unwrap();
+        let stop = CancellationToken::new();
+        let _guard = stop.clone().drop_guard();
+        let keeper = counters.clone();
+        tokio::spawn(async move { keeper.keep_connected(stop).await });
+        counters.tried().await;
+        assert!(!counters.is_available(), "without {right}");
+        assert!(spend(&counters, "alice").await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_sentinel_that_hangs_does_not_keep_the_master_from_being_found() {
+    let redis = SentinelRedis::start().await.unwrap();
+    redis.pause_sentinel(0);
+    let (counters, _keeper) = connect_to(&redis.url(), None, RELAXED).await;
+    assert_eq!(spend(&counters, "alice").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn when_the_sentinels_hand_over_to_another_master_the_count_goes_on_there() {
+    let Elsewhere {
+        redis,
+        counters,
+        _keeper,
+        ..
+    } = watched().await;
+    for used in 1..=4 {
+        assert_eq!(spend(&counters, "alice").await.unwrap(), used);
+    }
+    redis.hand_over().await.unwrap();
+    eventually("the new master to be asked", async || {
+        spend(&counters, "alice").await.is_ok_and(|used| used > 4)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -207,15 +249,4 @@ async fn after_a_replicas_promotion_in_a_cluster_nobody_gets_back_what_was_used(
         .await;
         assert!(used >= 2, "{customer} got back what was used: {used}");
     }
-}
-
-#[tokio::test]
-async fn credits_of_customers_on_many_nodes_are_read_at_once() {
-    let Elsewhere {
-        counters, _keeper, ..
-    } = clustered().await;
-    let customers: Vec<_> = (0..30).map(|number| format!("customer-{number}")).collect();
-    let names: Vec<_> = customers.iter().map(String::as_str).collect();
-    let read = counters.used_credits(&names).await.unwrap();
-    assert_eq!(read.len(), customers.len());
 }

@@ -27,7 +27,7 @@ impl Admission {
     pub fn spend(&self) -> Spend<'_> {
         Spend {
             customer: &self.customer_uid,
-            key_id: &self.identity.key_id,
+            key_id: &self.rate_key,
             cost: self.cost,
             period: self.period,
             limit: match self.over_quota {
@@ -59,7 +59,12 @@ impl Admission {
                 return Ok(self.permit(limits, taken));
             }
             Decision::RateLimited { retry_after } => {
-                let detail = "This API key is used too fast; wait as long as Retry-After says.";
+                let detail = match self.identity.key_id {
+                    Some(_) => "This API key is used too fast; wait as long as Retry-After says.",
+                    None => {
+                        "This user's access tokens are used too fast; wait as long as Retry-After says."
+                    }
+                };
                 Denial::new(Code::RateLimited, detail)
                     .retry_after(retry_after.as_millis().div_ceil(1000) as u64)
             }

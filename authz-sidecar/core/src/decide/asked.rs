@@ -8,7 +8,8 @@ use glyph_crds::routing::Found;
 use glyph_crds::{Auth, Endpoint, Unmatched};
 use glyph_usage::MAX_COUNT;
 
-use crate::index::{Index, KeyEntry};
+use super::asker::Asker;
+use crate::index::Index;
 use crate::request::RequestView;
 use crate::verdict::{Code, Denial};
 
@@ -21,7 +22,7 @@ pub(super) struct Asked<'a> {
     scopes: Scopes<'a>,
 }
 
-/// What a limited key must have.
+/// What a limited credential must have.
 enum Scopes<'a> {
     /// All of these.
     These(Vec<Cow<'a, str>>),
@@ -112,18 +113,23 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Whether `key` may ask for it.
-    pub(super) fn permits(&self, key: &KeyEntry) -> Result<(), Denial> {
+    /// Whether `asker` may ask for it.
+    pub(super) fn permits(&self, asker: &Asker<'_>) -> Result<(), Denial> {
+        let noun = asker.noun();
         let detail = match &self.scopes {
-            Scopes::Unlimited if key.is_limited() => {
-                "This API key is limited to scopes, and this request is for nothing that they cover.".to_owned()
+            Scopes::Unlimited if asker.is_limited() => {
+                format!(
+                    "This {noun} is limited to scopes, and this request is for nothing that they cover."
+                )
             }
             Scopes::These(scopes) => {
-                let missing = scopes.iter().find(|scope| !key.has_scope(scope));
+                let missing = scopes.iter().find(|scope| !asker.has_scope(scope));
                 let Some(missing) = missing else {
                     return Ok(());
                 };
-                format!("This API key lacks the scope {missing}; use one that has it, or that is not limited to scopes.")
+                format!(
+                    "This {noun} lacks the scope {missing}; use one that has it, or that is not limited to scopes."
+                )
             }
             Scopes::Unlimited => return Ok(()),
         };

@@ -12,6 +12,7 @@ use crate::index::{Change, Kind};
 mod credits;
 mod endpoints;
 mod months;
+mod users;
 
 fn denied(world: &World, request: &RequestView<'_>) -> Denial {
     metered(request, world.basis()).err().expect("a denial")
@@ -69,7 +70,7 @@ fn a_good_key_is_admitted_as_its_customer_and_key() {
             permit.identity().unwrap().key_id(),
             permit.identity().unwrap().subject()
         ),
-        ("free", "id-laptop", None)
+        ("free", Some("id-laptop"), None)
     );
 }
 

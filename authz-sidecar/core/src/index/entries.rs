@@ -51,7 +51,7 @@ impl Entry for TierEntry {
     }
 }
 
-/// A customer. One that is being deleted is none any more.
+/// A customer, found by its user too. One that is being deleted is none any more.
 #[derive(PartialEq)]
 pub(crate) struct CustomerEntry {
     /// What its counters belong to: a customer made again under the same name is another one.
@@ -62,7 +62,7 @@ pub(crate) struct CustomerEntry {
 
 impl Entry for CustomerEntry {
     type Resource = GlyphCustomer;
-    type Claim = Infallible;
+    type Claim = Arc<str>;
     const KIND: Kind = Kind::Customer;
 
     fn read(_: &ObjectName, customer: GlyphCustomer) -> Result<Option<Self>, String> {
@@ -81,8 +81,8 @@ impl Entry for CustomerEntry {
         }))
     }
 
-    fn claims(&self) -> impl Iterator<Item = Infallible> {
-        std::iter::empty()
+    fn claims(&self) -> impl Iterator<Item = Arc<str>> {
+        self.subject.iter().cloned()
     }
 }
 

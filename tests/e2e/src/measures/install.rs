@@ -23,11 +23,12 @@ use crate::story::Story;
 /// The namespace that the page uses.
 const NAMESPACE: &str = "my-api";
 /// What has to be there after the release is gone.
-const STAYS: [&str; 5] = [
+const STAYS: [&str; 6] = [
     "glyphcustomer/ada",
     "subscription/ada-starter",
     "apikey/ada-laptop",
     "tier/starter",
+    "glyphapi/forge",
     "secret/glyph-pepper",
 ];
 

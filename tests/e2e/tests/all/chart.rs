@@ -1,12 +1,14 @@
-//! The Helm chart against the real API server: what it renders is taken without a warning, what it grants is what is
-//! written down, what cannot work is refused with a sentence.
+//! The Helm chart against the real API server: what it renders is taken without a warning, what cannot work is refused with a
+//! sentence.
+
+mod access;
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use glyph_harness::{CommandOutput, ControlPlane, Namespace, chart, workspace_root};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a person has to say.
 const LEAST: [&str; 4] = [
@@ -16,7 +18,7 @@ const LEAST: [&str; 4] = [
     "redis.bundled.enabled=true",
 ];
 /// Everything that can be left out, and is not.
-const MOST: [&str; 30] = [
+const MOST: [&str; 34] = [
     "webhook.url=https://api.example/webhooks/stripe",
     "webhook.ingress.enabled=true",
     "webhook.ingress.className=nginx",
@@ -39,7 +41,11 @@ const MOST: [&str; 30] = [
     "operator.env.GLYPH_RESYNC=3600",
     "operator.priorityClassName=system-cluster-critical",
     "authz.autoscaling.enabled=true",
+    "authz.http.enabled=true",
+    "networkPolicy.gateways[0].podSelector.matchLabels.app=envoy",
     "authz.billingUrl=https://shop.example",
+    "authz.cognito[0].userPoolId=eu-central-1_AbCdEfGhI",
+    "authz.cognito[0].clientIds={shop,app}",
     "authz.gatewayServiceAccounts[0].namespace=gateways",
     "authz.gatewayServiceAccounts[0].name=envoy",
     "admission.exceptUsers[0]=admin@example.com",
@@ -62,11 +68,27 @@ async fn rendered(namespace: &Namespace<'_>, sets: &[&str]) -> Result<String> {
     Ok(helm(namespace, &["template", "glyph"], sets).await?.ok()?)
 }
 
-/// Installed as far as that goes without a node: nothing runs, and rights and policies are in force.
-async fn installed(namespace: &Namespace<'_>, sets: &[&str]) -> Result<()> {
-    let install = ["install", "glyph", "--no-hooks", "--skip-crds"];
-    helm(namespace, &install, sets).await?.ok()?;
-    Ok(())
+/// What the chart renders, as the API server reads it.
+async fn items(namespace: &Namespace<'_>, sets: &[&str]) -> Result<Vec<Value>> {
+    read(namespace, &rendered(namespace, sets).await?).await
+}
+
+/// Resources as the API server reads them.
+async fn read(namespace: &Namespace<'_>, yaml: &str) -> Result<Vec<Value>> {
+    let list = ["apply", "--dry-run=server", "-f", "-", "-o", "json"];
+    let json = namespace.kubectl_with_input(&list, yaml).await?.ok()?;
+    let list: Value = serde_json::from_str(&json)?;
+    Ok(list["items"].as_array().context("no list")?.clone())
+}
+
+/// The one of a kind whose name ends so.
+fn the<'a>(items: &'a [Value], kind: &str, end: &str) -> Result<&'a Value> {
+    let named = |item: &&Value| {
+        let name = item["metadata"]["name"].as_str().unwrap_or_default();
+        item["kind"] == kind && name.ends_with(end)
+    };
+    let found = items.iter().find(named);
+    found.with_context(|| format!("no {kind} …{end}"))
 }
 
 #[tokio::test]
@@ -130,7 +152,7 @@ async fn the_api_server_takes_every_optional_value_in_a_restricted_namespace_wit
 #[tokio::test]
 async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("refused").await?;
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 14] = [
         (
             &[],
             "checkout.successUrl and checkout.cancelUrl are not set",
@@ -180,6 +202,14 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
             &[&LEAST[..], &["authz.whenRedisDown=allow"]].concat(),
             "/authz/whenRedisDown",
         ),
+        (
+            &[&LEAST[..], &["authz.http.enabled=true"]].concat(),
+            "every pod of the cluster could ask. Name your gateways",
+        ),
+        (
+            &[&LEAST[..], &["authz.cognito[0].userPoolId=eu-central-1_a"]].concat(),
+            "missing property 'clientIds'",
+        ),
     ];
     for (sets, sentence) in cases {
         let refused = helm(&namespace, &["template", "glyph"], sets).await?;
@@ -198,172 +228,94 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
     Ok(())
 }
 
-/// A service account, as a user.
-fn user(namespace: &Namespace<'_>, account: &str) -> String {
-    format!("system:serviceaccount:{}:{account}", namespace.name())
-}
-
-/// What `kubectl auth can-i --list` says of a service account, without the names of this test.
-async fn rights(namespace: &Namespace<'_>, account: &str) -> Result<String> {
-    let who = format!("--as={}", user(namespace, account));
-    let listed = namespace
-        .kubectl(&["auth", "can-i", "--list", &who])
-        .await?;
-    let lines = listed.ok()?;
-    let mut lines: Vec<_> = lines
-        .lines()
-        .map(|line| in_order(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
-        .collect();
-    lines.sort();
-    Ok(lines.join("\n") + "\n")
-}
-
-/// A line with its verbs in order: what two roles give is listed in either.
-fn in_order(line: &str) -> String {
-    let Some((before, verbs)) = line.rsplit_once('[') else {
-        return line.to_owned();
-    };
-    let mut verbs: Vec<_> = verbs.trim_end_matches(']').split(' ').collect();
-    verbs.sort_unstable();
-    format!("{before}[{}]", verbs.join(" "))
-}
-
-/// What is written down that a service account may do.
-fn written_down(file: &str) -> String {
-    let text = fs::read_to_string(workspace_root().join(file)).unwrap_or_default();
-    text.lines().map(|line| in_order(line) + "\n").collect()
-}
-
 #[tokio::test]
-async fn both_service_accounts_may_do_what_is_written_down_and_nothing_else() -> Result<()> {
-    let namespace = ControlPlane::shared().await?.namespace("rights").await?;
-    let hooked = "webhook.url=https://api.example/webhooks/stripe";
-    installed(&namespace, &[&LEAST[..], &[hooked]].concat()).await?;
-    for account in ["glyph-operator", "glyph-authz"] {
-        let file = format!("tests/e2e/tests/all/rights/{account}.txt");
-        let written = written_down(&file);
-        let found = rights(&namespace, account).await?;
-        ensure!(
-            found == written,
-            "{file} is not what {account} may do, which is:\n{found}"
-        );
-    }
+async fn user_pools_are_handed_to_the_sidecar_and_the_way_to_their_keys_is_open() -> Result<()> {
+    let namespace = ControlPlane::shared().await?.namespace("pools").await?;
+    let pools = [
+        "authz.cognito[0].userPoolId=eu-central-1_a",
+        "authz.cognito[0].clientIds={shop,app}",
+        "authz.cognito[1].userPoolId=eu-central-1_b",
+        "authz.cognito[1].clientIds={shop}",
+        "authz.cognito[1].jwksUrl=https://keys.example:8443/b",
+    ];
+    let of = async |sets: &[&str]| -> Result<(Value, Value)> {
+        let items = items(&namespace, sets).await?;
+        let deployment = the(&items, "Deployment", "-authz")?;
+        let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+        let mut env = env.as_array().into_iter().flatten();
+        let pools = env.find(|variable| variable["name"] == "GLYPH_COGNITO_POOLS");
+        let egress = the(&items, "NetworkPolicy", "-authz")?["spec"]["egress"].clone();
+        Ok((pools.cloned().unwrap_or_default(), egress))
+    };
+    let (none, closed) = of(&LEAST).await?;
+    ensure!(none.is_null(), "{none}");
+    let (handed, open) = of(&[&LEAST[..], &pools].concat()).await?;
+    let handed: Value = serde_json::from_str(handed["value"].as_str().context("no text")?)?;
+    assert_eq!(
+        handed,
+        json!([
+            {"userPoolId": "eu-central-1_a", "clientIds": ["shop", "app"]},
+            {"userPoolId": "eu-central-1_b", "clientIds": ["shop"], "jwksUrl": "https://keys.example:8443/b"},
+        ])
+    );
+    let more =
+        json!({"ports": [{"port": 443, "protocol": "TCP"}, {"port": 8443, "protocol": "TCP"}]});
+    let mut expected = closed.as_array().cloned().unwrap_or_default();
+    expected.push(more);
+    assert_eq!(open, Value::from(expected));
     Ok(())
 }
 
 #[tokio::test]
-async fn with_the_account_api_the_operator_may_do_what_is_written_down_and_nothing_else()
--> Result<()> {
-    let namespace = ControlPlane::shared().await?.namespace("account").await?;
-    let on = [
-        "cognito.existingSecret=glyph-cognito",
-        "account.enabled=true",
-    ];
-    let hooked = ["webhook.url=https://api.example/webhooks/stripe"];
-    installed(&namespace, &[&LEAST[..], &hooked, &on].concat()).await?;
-    let file = "tests/e2e/tests/all/rights/glyph-operator-account.txt";
-    let written = written_down(file);
-    let found = rights(&namespace, "glyph-operator").await?;
-    ensure!(
-        found == written,
-        "{file} is not what it may do, which is:\n{found}"
-    );
-    Ok(())
-}
-
-#[tokio::test]
-async fn status_and_paid_grants_are_the_operators_alone_and_other_secrets_none_of_its_business()
--> Result<()> {
-    let namespace = ControlPlane::shared().await?.namespace("policies").await?;
-    installed(&namespace, &LEAST).await?;
-    let operator = format!("--as={}", user(&namespace, "glyph-operator"));
-    let patch = r#"{"status":{"subscribers":1}}"#;
-    let forge = [
-        "patch",
-        "tier",
-        "free",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        patch,
-    ];
-    // A policy is in force some moments after it was made.
-    let refused = async || {
-        let tried = namespace.kubectl(&forge).await.ok()?;
-        tried
-            .stderr
-            .contains("written by the operator alone")
-            .then_some(())
+async fn checks_over_http_are_taken_where_that_is_asked_for_from_named_gateways() -> Result<()> {
+    let namespace = ControlPlane::shared().await?.namespace("http").await?;
+    let ports = async |sets: &[&str]| -> Result<[Value; 4]> {
+        let items = items(&namespace, sets).await?;
+        let container =
+            &the(&items, "Deployment", "-authz")?["spec"]["template"]["spec"]["containers"][0];
+        let service = &the(&items, "Service", "-authz")?["spec"];
+        let policy = &the(&items, "NetworkPolicy", "-authz")?["spec"];
+        let of = |list: &Value, is: &dyn Fn(&Value) -> bool| {
+            let mut list = list.as_array().into_iter().flatten();
+            list.find(|one| is(one)).cloned().unwrap_or_default()
+        };
+        let http = |port: &Value| port["name"] == "http";
+        let lets_in = |rule: &Value| {
+            let ports = rule["ports"].as_array();
+            ports.is_some_and(|ports| ports.iter().any(|port| port["port"] == "http"))
+        };
+        Ok([
+            of(&container["env"], &|env| env["name"] == "GLYPH_HTTP_LISTEN")["value"].clone(),
+            of(&container["ports"], &http)["containerPort"].clone(),
+            of(&service["ports"], &http)["port"].clone(),
+            of(&policy["ingress"], &lets_in)["from"][0].clone(),
+        ])
     };
-    let soon = std::time::Duration::from_secs(30);
-    glyph_harness::poll_until("a person's status to be refused", soon, refused).await?;
-    // kubectl would read the status first, which the operator need not.
-    let uri = format!(
-        "/apis/glyphapi.ai/v1alpha1/namespaces/{}/tiers/free/status",
-        namespace.name()
+    let gateway = "networkPolicy.gateways[0].podSelector.matchLabels.app=nginx";
+    let asked_for = [&LEAST[..], &["authz.http.enabled=true", gateway]].concat();
+    let from = json!({"podSelector": {"matchLabels": {"app": "nginx"}}});
+    let found = ports(&asked_for).await?;
+    assert_eq!(
+        found,
+        [json!("0.0.0.0:9002"), json!(9002), json!(9002), from]
     );
-    let by_operator = hyper::Request::patch(uri)
-        .header("content-type", "application/merge-patch+json")
-        .header("impersonate-user", user(&namespace, "glyph-operator"))
-        .body(patch.as_bytes().to_vec())?;
-    namespace.client().request_text(by_operator).await?;
-
-    let grant = |source: &str| {
-        format!(
-            "apiVersion: glyphapi.ai/v1alpha1\nkind: CreditGrant\nmetadata: {{name: g}}\nspec: {{customerRef: {{name: ada}}, credits: 5, source: {source}}}\n"
-        )
-    };
-    let create = ["create", "-f", "-"];
-    let paid = grant("{type: CheckoutSession, id: cs_1}");
-    let forged = namespace.kubectl_with_input(&create, &paid).await?;
-    ensure!(
-        forged.stderr.contains("granted by the operator alone"),
-        "{}",
-        forged.stderr
-    );
-    let given = grant("{type: Admin, reason: goodwill}");
-    namespace.kubectl_with_input(&create, &given).await?.ok()?;
-
-    let token = "apiVersion: v1\nkind: Secret\nmetadata: {name: t, labels: {app.kubernetes.io/managed-by: glyph}, annotations: {kubernetes.io/service-account.name: default}}\ntype: kubernetes.io/service-account-token\n";
-    let as_operator = [&create[..], &[&operator]].concat();
-    let minted = namespace.kubectl_with_input(&as_operator, token).await?;
-    ensure!(
-        minted.stderr.contains("may touch only Opaque Secrets"),
-        "{}",
-        minted.stderr
-    );
-    let other = ["create", "secret", "generic", "other", "--from-literal=a=b"];
-    namespace.kubectl(&other).await?.ok()?;
-    let delete = ["delete", "secret", "other", &operator];
-    let deleted = namespace.kubectl(&delete).await?;
-    ensure!(
-        deleted.stderr.contains("may touch only Opaque Secrets"),
-        "{}",
-        deleted.stderr
-    );
+    let found = ports(&[&LEAST[..], &[gateway]].concat()).await?;
+    assert_eq!(found, [Value::Null, Value::Null, Value::Null, Value::Null]);
     Ok(())
 }
 
 #[tokio::test]
 async fn the_charts_tiers_are_those_of_the_example() -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("tiers").await?;
-    let of = |json: String| -> Result<BTreeMap<String, Value>> {
-        let list: Value = serde_json::from_str(&json)?;
-        let items = list["items"].as_array().context("no list")?.clone();
+    let tiers = |items: Vec<Value>| -> BTreeMap<String, Value> {
         let tiers = items.into_iter().filter(|item| item["kind"] == "Tier");
-        Ok(tiers
+        tiers
             .map(|tier| (tier["metadata"]["name"].to_string(), tier["spec"].clone()))
-            .collect())
+            .collect()
     };
-    let list = ["apply", "--dry-run=server", "-f", "-", "-o", "json"];
-    let yaml = rendered(&namespace, &LEAST).await?;
-    let charts = namespace.kubectl_with_input(&list, &yaml).await?.ok()?;
-    let example = workspace_root()
-        .join("examples/tiers.yaml")
-        .display()
-        .to_string();
-    let list = ["apply", "--dry-run=server", "-f", &example, "-o", "json"];
-    let examples = namespace.kubectl(&list).await?.ok()?;
-    assert_eq!(of(charts)?, of(examples)?);
+    let charts = items(&namespace, &LEAST).await?;
+    let example = fs::read_to_string(workspace_root().join("examples/tiers.yaml"))?;
+    let examples = read(&namespace, &example).await?;
+    assert_eq!(tiers(charts), tiers(examples));
     Ok(())
 }

@@ -11,4 +11,5 @@ mod releases;
 mod secrecy;
 mod setup;
 mod support;
+mod users;
 mod webhooks;

@@ -21,6 +21,14 @@ impl RedisCluster {
     /// # Errors
     /// When it cannot be had, or does not form.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further settings for every node, as on the command line.
+    ///
+    /// # Errors
+    /// When it cannot be had, or does not form.
+    pub async fn start_with(further: &[&str]) -> Result<Self> {
         let mut buses = Vec::new();
         let mut nodes = Vec::new();
         for _ in 0..=SLOTS.len() {
@@ -34,6 +42,7 @@ impl RedisCluster {
                 "--cluster-port",
                 &bus_option,
             ];
+            let options = [&options, further].concat();
             nodes.push(Redis::start_with(&options).await?);
             buses.push(bus);
         }
@@ -90,6 +99,83 @@ impl RedisCluster {
     #[must_use]
     pub fn master(&self, number: usize) -> &Redis {
         &self.masters[number]
+    }
+
+    /// The number of the master that held `slot` at the start, or took it since by [`RedisCluster::end_move`].
+    ///
+    /// # Errors
+    /// When no master says that it holds it.
+    pub async fn holder(&self, slot: u16) -> Result<usize> {
+        for (number, node) in self.masters.iter().enumerate() {
+            // A count of the slot's keys is the answer of its holder, and of others too: the table is asked instead.
+            let nodes = node.answer("CLUSTER NODES").await?;
+            let mine = nodes.lines().find(|line| line.contains("myself"));
+            let mut ranges = mine.into_iter().flat_map(|line| line.split(' ').skip(8));
+            let holds = |range: &str| {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let bounds = (first.parse::<u16>(), last.parse::<u16>());
+                matches!(bounds, (Ok(first), Ok(last)) if (first..=last).contains(&slot))
+            };
+            if ranges.any(holds) {
+                return Ok(number);
+            }
+        }
+        Err(Error::answer(
+            "find a slot",
+            format!("no master holds {slot}"),
+        ))
+    }
+
+    /// The slot of `key`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn slot(&self, key: &str) -> Result<u16> {
+        let said = self.masters[0]
+            .command_line(&format!("CLUSTER KEYSLOT {key}"))
+            .await?;
+        let slot = said.trim_start_matches(':').parse();
+        slot.map_err(|_| Error::answer("ask for a slot", said))
+    }
+
+    /// Begins to move `slot` from one master to another: its keys go by [`RedisCluster::move_key`].
+    ///
+    /// # Errors
+    /// When a node refuses.
+    pub async fn begin_move(&self, slot: u16, from: usize, to: usize) -> Result<()> {
+        let id = async |node: usize| self.masters[node].answer("CLUSTER MYID").await;
+        let (source, target) = (id(from).await?, id(to).await?);
+        let importing = format!("CLUSTER SETSLOT {slot} IMPORTING {}", source.trim());
+        ok(&self.masters[to], &importing).await?;
+        let migrating = format!("CLUSTER SETSLOT {slot} MIGRATING {}", target.trim());
+        ok(&self.masters[from], &migrating).await
+    }
+
+    /// Moves one key of such a slot, if it is there.
+    ///
+    /// # Errors
+    /// When the node refuses.
+    pub async fn move_key(&self, key: &str, from: usize, to: usize) -> Result<()> {
+        let line = format!("MIGRATE 127.0.0.1 {} {key} 0 5000", self.masters[to].port());
+        match self.masters[from].command_line(&line).await? {
+            said if said == "+OK" || said == "+NOKEY" => Ok(()),
+            said => Err(Error::answer("move a key", said)),
+        }
+    }
+
+    /// Gives such a slot to its new master for good.
+    ///
+    /// # Errors
+    /// When a node refuses.
+    pub async fn end_move(&self, slot: u16, to: usize) -> Result<()> {
+        let id = self.masters[to].answer("CLUSTER MYID").await?;
+        let line = format!("CLUSTER SETSLOT {slot} NODE {}", id.trim());
+        let target = [&self.masters[to]].into_iter();
+        // The new master first, so that nobody is sent to one who does not know.
+        for node in target.chain(&self.masters) {
+            ok(node, &line).await?;
+        }
+        Ok(())
     }
 
     /// Kills the first master and waits until its replica has taken its slots.

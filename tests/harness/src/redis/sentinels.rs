@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use super::{GRACE, READY, Redis, ensure};
 use crate::error::{Error, Result};
 use crate::net::{free_port, loopback, poll_until};
@@ -27,9 +29,17 @@ impl SentinelRedis {
     /// # Errors
     /// When it cannot be had or does not start.
     pub async fn start() -> Result<Self> {
-        let master = Redis::start().await?;
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further settings for master and replica, as on the command line.
+    ///
+    /// # Errors
+    /// When it cannot be had or does not start.
+    pub async fn start_with(further: &[&str]) -> Result<Self> {
+        let master = Redis::start_with(further).await?;
         let of = format!("127.0.0.1 {}", master.port());
-        let replica = Redis::start_with(&["--replicaof", &of]).await?;
+        let replica = Redis::start_with(&[&["--replicaof", &of], further].concat()).await?;
         let program = store::blocking(ensure).await?;
         let mut sentinels = Vec::new();
         for _ in 0..SENTINELS {
@@ -93,12 +103,32 @@ impl SentinelRedis {
         &self.master
     }
 
+    /// SIGSTOP for one of the Sentinels: it takes connections and does not answer.
+    pub fn pause_sentinel(&self, number: usize) {
+        self.sentinels[number].1.signal(Signal::SIGSTOP);
+    }
+
+    /// Has the Sentinels make the replica the master while the master is well, and waits for it.
+    ///
+    /// # Errors
+    /// When it does not come to be.
+    pub async fn hand_over(&self) -> Result<()> {
+        let port = self.sentinels[SENTINELS - 1].0;
+        let line = format!("SENTINEL FAILOVER {NAME}");
+        Redis::answer_at(loopback(port), &line).await?;
+        self.promoted().await
+    }
+
     /// Kills the master and waits until the replica is the master.
     ///
     /// # Errors
     /// When it does not come to be.
     pub async fn fail_over(&self) -> Result<()> {
         self.master.stop();
+        self.promoted().await
+    }
+
+    async fn promoted(&self) -> Result<()> {
         let took = async || {
             let info = self.replica.answer("INFO replication").await.ok()?;
             info.contains("role:master").then_some(())

@@ -57,6 +57,14 @@ impl Settings {
             .set("AWS_SECRET_ACCESS_KEY", "harness")
     }
 
+    /// Has the sidecar take access tokens of this Cognito.
+    #[must_use]
+    pub fn tokens_of(self, cognito: &Cognito) -> Self {
+        self.set("AWS_COGNITO_USER_POOL_ID", cognito.pool_id())
+            .set("AWS_COGNITO_CLIENT_ID", cognito.client_id())
+            .set("GLYPH_COGNITO_JWKS_URL", cognito.keys_url())
+    }
+
     /// Points the sidecar to this Redis.
     #[must_use]
     pub fn redis(self, redis: &Redis) -> Self {

@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -68,6 +68,11 @@ const STEPS: [Step; 16] = [
     Step {
         name: "measure latency",
         args: &["measure", "latency"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure jwt",
+        args: &["measure", "jwt"],
         counts_tests: false,
     },
     Step {
