@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use glyph_runtime::Secret;
 use glyph_runtime::credentials::{Credentials, MissingCredential};
-use glyph_usage::{Counters, CountersError, Outcome, Period, RedisCounters, Spend};
+use glyph_usage::{
+    Batch, Charge, Counters, CountersError, CreditsUsed, GivenBack, Outcome, Period, RedisCounters,
+    Spend, Step, UsageRow,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{REDIS_CA, REDIS_URL};
@@ -99,10 +102,29 @@ impl Counters for ReloadingRedis {
         self.current.load_full().used(customer, period).await
     }
 
+    async fn give_back(&self, charge: &Charge) -> Result<GivenBack, CountersError> {
+        self.current.load_full().give_back(charge).await
+    }
+
     async fn used_credits(
         &self,
         customers: &[&str],
-    ) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+    ) -> Result<Vec<BTreeMap<String, CreditsUsed>>, CountersError> {
         self.current.load_full().used_credits(customers).await
+    }
+
+    async fn add_usage(&self, batch: &Batch) -> Result<bool, CountersError> {
+        self.current.load_full().add_usage(batch).await
+    }
+
+    async fn usage_of(
+        &self,
+        customer: &str,
+        from: i64,
+        to: i64,
+        step: Step,
+    ) -> Result<Vec<UsageRow>, CountersError> {
+        let current = self.current.load_full();
+        current.usage_of(customer, from, to, step).await
     }
 }

@@ -13,7 +13,7 @@ use glyph_authz_core::decide::Basis;
 use glyph_authz_core::http::{self, HttpAnswer};
 use glyph_authz_core::index::{Change, Kind, ObjectName, Scope, Updated};
 use glyph_authz_core::outage::{Outage, WhenAway};
-use glyph_authz_core::wire::{Answer, read_check};
+use glyph_authz_core::wire::{Answer, read_access_log, read_check};
 use glyph_authz_core::{
     Admission, Authorized, Counted, Denial, Identity, Index, Policy, RequestView, Verdict,
     authorize,
@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use crate::Settings;
 use crate::metrics::Metrics;
 use crate::tokens::Tokens;
+use crate::usage::Usage;
 
 /// A fault that would be logged with every request is logged once in this many seconds.
 const SAY_EVERY: i64 = 10;
@@ -41,6 +42,8 @@ pub struct Gate<C, K> {
     outage: Mutex<Outage>,
     clock: K,
     last_said: AtomicI64,
+    /// What goes to Redis later.
+    pub usage: Usage,
     /// What is counted of the decisions.
     pub metrics: Metrics,
 }
@@ -53,6 +56,7 @@ impl<C, K> Gate<C, K> {
         peppers: Peppers,
         counters: C,
         clock: K,
+        usage: Usage,
     ) -> Self {
         Self {
             index: RwLock::new(Index::new(scopes)),
@@ -64,6 +68,7 @@ impl<C, K> Gate<C, K> {
             outage: Mutex::default(),
             clock,
             last_said: AtomicI64::new(i64::MIN),
+            usage,
             metrics: Metrics::default(),
         }
     }
@@ -99,12 +104,28 @@ impl<C: Counters, K: Clock> Gate<C, K> {
     pub async fn check(&self, message: &[u8]) -> Answer {
         let request = read_check(message)
             .map_err(|error| Denial::unavailable(format!("failed to read a check: {error}")));
-        Answer::of(&self.decide(request).await)
+        let verdict = self.decide(request).await;
+        let now = self.clock.now();
+        match self.usage.receipt(&verdict, &self.peppers.load(), now) {
+            Some(receipt) => Answer::with_receipt(&verdict, &receipt),
+            None => Answer::of(&verdict),
+        }
+    }
+
+    /// Takes in a message of Envoy's access log.
+    pub fn take_log(&self, message: &[u8]) {
+        let (peppers, now) = (self.peppers.load(), self.clock.now());
+        let take = |entry: Result<_, _>| self.usage.logged(entry, &peppers, now);
+        if let Err(error) = read_access_log(message, take) {
+            self.usage.logged(Err(error), &peppers, now);
+        }
     }
 
     /// The answer to a check over HTTP.
     pub async fn check_http(&self, check: http::Check<'_>) -> HttpAnswer {
-        HttpAnswer::of(check.dialect, &self.decide(check.request).await)
+        let verdict = self.decide(check.request).await;
+        self.usage.checked(&verdict, self.clock.now());
+        HttpAnswer::of(check.dialect, &verdict)
     }
 
     async fn decide(&self, request: Result<RequestView<'_>, Denial>) -> Verdict {
@@ -123,10 +144,13 @@ impl<C: Counters, K: Clock> Gate<C, K> {
             Ok(authorized) => authorized,
         };
         let admission = match authorized {
-            Authorized::Open(permit) => return Ok(permit),
+            Authorized::Open(permit) => return Ok(*permit),
             Authorized::Metered(admission) => admission,
         };
-        let counted = match self.counters.spend(&admission.spend()).await {
+        let asked = Instant::now();
+        let answer = self.counters.spend(&admission.spend()).await;
+        self.metrics.redis.asked(&answer, asked.elapsed());
+        let counted = match answer {
             Ok(outcome) => Counted::Judged(outcome),
             Err(error) => self.without_counters(&error, &admission, now),
         };

@@ -1,6 +1,6 @@
 //! The sidecar: Envoy's checks come in over gRPC ([`server`]), other gateways' over HTTP ([`http_server`]), the watches feed
-//! the index ([`watch`]), Redis counts ([`counters`]), user pools give their keys ([`tokens`]), and the gate ([`gate`]) puts
-//! what `glyph-authz-core` decides between them. No decision is made here.
+//! the index ([`watch`]), Redis counts ([`counters`]), usage goes there later ([`usage`]), user pools give their keys
+//! ([`tokens`]), and the gate ([`gate`]) puts what `glyph-authz-core` decides between them. No decision is made here.
 
 pub mod check;
 mod command;
@@ -11,15 +11,18 @@ pub mod metrics;
 pub mod server;
 mod settings;
 pub mod tokens;
+pub mod usage;
 pub mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use glyph_crds::api_key_format::Peppers;
 use glyph_runtime::admin::{Admin, ReadinessCheck};
 use glyph_runtime::clock::SystemClock;
 use glyph_runtime::credentials::Credentials;
+use glyph_runtime::random;
 use glyph_runtime::shutdown::{Tasks, signalled};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,10 @@ use gate::Gate;
 pub use settings::Settings;
 use settings::{KEY_PEPPERS, REDIS_CA, REDIS_URL};
 use tokens::Tokens;
+use usage::{Charges, Usage};
+
+/// Letters and digits of the name by which Redis tells processes apart: more than enough never to draw one twice.
+const SOURCE_LENGTH: usize = 16;
 
 /// Runs the sidecar until a signal ends it.
 ///
@@ -56,7 +63,16 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let admin = Admin::default();
     let scopes = settings.scopes();
-    let gate = Gate::new(&settings, &scopes, peppers, counters.clone(), SystemClock);
+    let source = random::base62(SOURCE_LENGTH)?;
+    let (usage, charges) = Usage::new(settings.usage, source);
+    let gate = Gate::new(
+        &settings,
+        &scopes,
+        peppers,
+        counters.clone(),
+        SystemClock,
+        usage,
+    );
     let gate = Arc::new(gate.taking(Arc::clone(&tokens)));
     gate.metrics
         .register(&admin.metrics, Arc::clone(&gate), counters.clone());
@@ -93,7 +109,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         "peppers",
         infallible(reload_peppers(credentials, Arc::clone(&gate), stop.clone())),
     );
-    tasks.spawn("redis", counters.keep_connected(stop.clone()));
+    tasks.spawn("redis", counters.clone().keep_connected(stop.clone()));
     tasks.spawn(
         "watches",
         infallible(watch::feed(
@@ -104,11 +120,23 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             stop.clone(),
         )),
     );
+    let served = gate.usage.served.clone();
     if let Some(listener) = http_checks {
         let serving = http_server::serve(listener, Arc::clone(&gate), stop.clone());
-        tasks.spawn("checks over HTTP", serving);
+        tasks.spawn("checks over HTTP", served.track_future(serving));
     }
-    tasks.spawn("checks", server::serve(checks, gate, stop.clone()));
+    let serving = server::serve(checks, Arc::clone(&gate), stop.clone());
+    tasks.spawn("checks", served.track_future(serving));
+    served.close();
+    let interval = settings.usage_interval();
+    tasks.spawn(
+        "usage",
+        infallible(keep_flushed(Arc::clone(&gate), counters.clone(), interval)),
+    );
+    tasks.spawn(
+        "giving back",
+        infallible(keep_giving_back(gate, counters, charges)),
+    );
     tasks.spawn("admin", admin.serve(admin_port, stop));
     tracing::info!(version = glyph_runtime::version(), checks = %settings.listen, "glyph-authz has started");
     Ok(tasks.run(signal, settings.common.shutdown.drain()).await?)
@@ -143,6 +171,26 @@ async fn listen(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<
 async fn infallible(task: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
     task.await;
     Ok(())
+}
+
+async fn keep_flushed(
+    gate: Arc<Gate<ReloadingRedis, SystemClock>>,
+    counters: ReloadingRedis,
+    interval: Duration,
+) {
+    let usage = &gate.usage;
+    usage.keep_flushed(&counters, &SystemClock, interval).await;
+}
+
+async fn keep_giving_back(
+    gate: Arc<Gate<ReloadingRedis, SystemClock>>,
+    counters: ReloadingRedis,
+    charges: Charges,
+) {
+    let usage = &gate.usage;
+    usage
+        .keep_giving_back(&counters, &SystemClock, charges)
+        .await;
 }
 
 /// Puts changed peppers in force. Peppers that cannot be read leave the last ones in force.

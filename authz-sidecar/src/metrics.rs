@@ -1,6 +1,8 @@
 //! What the sidecar counts of itself. Labels are bounded: codes are few, and of tiers and endpoints only the first
 //! [`MOST_TIERS`] and [`MOST_ENDPOINTS`] have their own name. Never a customer, a key or a path.
 
+mod redis;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,7 +11,9 @@ use std::time::Duration;
 use glyph_authz_core::index::Kind;
 use glyph_authz_core::{Identity, Permit, Verdict};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +22,8 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::counters::ReloadingRedis;
 use crate::gate::Gate;
+use crate::watch::Standing;
+use redis::RedisMetrics;
 
 /// How many tiers are told apart.
 pub const MOST_TIERS: usize = 50;
@@ -56,17 +62,29 @@ pub struct Metrics {
     credits: Family<OfTier, Counter>,
     seconds: Histogram,
     malformed: Family<OfKind, Counter>,
+    /// How long Redis took.
+    pub redis: RedisMetrics,
+    /// Which watches stand.
+    pub standing: Standing,
     tiers: Names<MOST_TIERS>,
     endpoints: Names<MOST_ENDPOINTS>,
 }
 
 impl Default for Metrics {
+    /// Of what is rare, the zeros as well: the first of its kind is an increase too.
     fn default() -> Self {
+        let malformed = Family::<OfKind, Counter>::default();
+        for kind in Kind::ALL {
+            let kind = kind.as_str();
+            drop(malformed.get_or_create_owned(&OfKind { kind }));
+        }
         Self {
             decisions: Family::default(),
             credits: Family::default(),
             seconds: Histogram::new(SECONDS),
-            malformed: Family::default(),
+            malformed,
+            redis: RedisMetrics::default(),
+            standing: Standing::default(),
             tiers: Names::default(),
             endpoints: Names::default(),
         }
@@ -83,9 +101,11 @@ impl Metrics {
     ) where
         Gate<C, K>: Send + Sync + 'static,
     {
+        let shown = Arc::clone(&gate);
         let state = State(Box::new(move || Seen {
             kinds: Kind::ALL
                 .map(|kind| gate.look(|index| (kind, index.len(kind), index.is_kind_synced(kind)))),
+            ages: Kind::ALL.map(|kind| (kind, gate.metrics.standing.age(kind).as_secs_f64())),
             redis: redis.is_available(),
         }));
         admin.register(|registry| {
@@ -101,7 +121,9 @@ impl Metrics {
             registry.register("decision_seconds", help, self.seconds.clone());
             let help = "Resources seen that could not be read and are not in force";
             registry.register("malformed_resources", help, self.malformed.clone());
+            self.redis.register(registry);
             registry.register_collector(Box::new(state));
+            shown.usage.metrics.register(registry);
         });
     }
 
@@ -143,11 +165,11 @@ impl Metrics {
 
 /// The first `MOST` names that came.
 #[derive(Default)]
-struct Names<const MOST: usize>(RwLock<HashSet<Arc<str>>>);
+pub(crate) struct Names<const MOST: usize>(RwLock<HashSet<Arc<str>>>);
 
 impl<const MOST: usize> Names<MOST> {
     /// `name`, or `other` where there are too many to tell apart.
-    fn known(&self, name: &str) -> Arc<str> {
+    pub(crate) fn known(&self, name: &str) -> Arc<str> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(name) {
             return Arc::clone(known);
@@ -165,6 +187,7 @@ struct State(Box<dyn Fn() -> Seen + Send + Sync>);
 
 struct Seen {
     kinds: [(Kind, usize, bool); Kind::ALL.len()],
+    ages: [(Kind, f64); Kind::ALL.len()],
     redis: bool,
 }
 
@@ -190,6 +213,8 @@ impl Collector for State {
             "1 once all resources of the kind have been listed",
             synced,
         )?;
+        let help = "Seconds since the API server was last heard of the kind; 0 while it is watched";
+        by_kind(&mut encoder, "index_age_seconds", help, seen.ages)?;
         let redis = ConstGauge::new(i64::from(seen.redis));
         let help = "1 while checks are sent to Redis";
         redis.encode(encoder.encode_descriptor(
@@ -201,11 +226,11 @@ impl Collector for State {
     }
 }
 
-fn by_kind(
+fn by_kind<V: EncodeGaugeValue>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    values: [(Kind, i64); Kind::ALL.len()],
+    values: [(Kind, V); Kind::ALL.len()],
 ) -> Result<(), fmt::Error> {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (kind, value) in values {

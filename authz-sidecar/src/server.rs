@@ -1,7 +1,8 @@
-//! Envoy's `envoy.service.auth.v3.Authorization/Check` over gRPC. Bytes in, bytes out: the messages are read and
+//! Envoy's `envoy.service.auth.v3.Authorization/Check` over gRPC, and beside it its access log. Bytes in, bytes out: the messages are read and
 //! written in `glyph-authz-core`. Logs nothing of a request.
 
 mod io;
+mod logs;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -24,8 +25,9 @@ use tonic::{Code, Status};
 use tower::service_fn;
 
 use crate::gate::Gate;
+use logs::LOGS;
 
-/// The one method there is.
+/// The method that decides.
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// Checks under way on one connection; Envoy opens another when it needs more.
 const MOST_STREAMS: u32 = 4096;
@@ -36,7 +38,7 @@ const LONGEST_CONNECTION: Duration = Duration::from_secs(300);
 /// What a message fits into, mostly; it grows where one does not.
 const BUFFERS: (usize, usize) = (2 * 1024, 32 * 1024);
 
-/// Serves checks on `listener` until `stop`; those under way are answered.
+/// Serves checks, and takes in the access log, on `listener` until `stop`; checks under way are answered.
 ///
 /// # Errors
 /// When serving fails for good.
@@ -45,9 +47,20 @@ pub async fn serve<C: Counters, K: Clock>(
     gate: Arc<Gate<C, K>>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
+    let stopping = stop.clone();
     let service = service_fn(move |request: Request<Body>| {
-        let gate = Arc::clone(&gate);
-        async move { Ok::<_, Infallible>(answer(gate, request).await) }
+        let (gate, stopping) = (Arc::clone(&gate), stopping.clone());
+        async move {
+            Ok::<_, Infallible>(match request.uri().path() {
+                CHECK => answer(gate, request).await,
+                LOGS => logs::answer(gate, stopping, request).await,
+                _ => {
+                    let served =
+                        "only Authorization/Check and AccessLogService/StreamAccessLogs are served";
+                    Status::new(Code::Unimplemented, served).into_http()
+                }
+            })
+        }
     });
     Server::builder()
         .max_concurrent_streams(MOST_STREAMS)
@@ -61,9 +74,6 @@ async fn answer<C: Counters, K: Clock>(
     gate: Arc<Gate<C, K>>,
     request: Request<Body>,
 ) -> Response<Body> {
-    if request.uri().path() != CHECK {
-        return Status::new(Code::Unimplemented, "only Authorization/Check is served").into_http();
-    }
     let check = service_fn(move |request: tonic::Request<Bytes>| {
         let gate = Arc::clone(&gate);
         async move {

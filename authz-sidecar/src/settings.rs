@@ -14,6 +14,7 @@ use glyph_authz_core::outage::WhenAway;
 use glyph_crds::Environment;
 use glyph_runtime::common::CommonArgs;
 
+use crate::usage::UsageSource;
 pub use tokens::TokenArgs;
 
 /// Credential: the peppers that API keys are hashed under.
@@ -63,7 +64,22 @@ pub struct Settings {
         value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub redis_deadline: u64,
 
-    /// Address that Envoy's checks are received at (gRPC).
+    /// Where usage comes from: `checks` (each check is a request; how it ended is not known), or `access-log` (Envoy tells it,
+    /// and what calls took that failed is given back where a GlyphApi says `chargeOn: Success`).
+    #[arg(
+        long,
+        env = "GLYPH_USAGE",
+        default_value = "checks",
+        value_name = "SOURCE"
+    )]
+    pub usage: UsageSource,
+
+    /// Seconds between two writes of usage to Redis: what a process that is killed may lose of it.
+    #[arg(long, env = "GLYPH_USAGE_INTERVAL", default_value_t = 1, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub usage_interval: u64,
+
+    /// Address that Envoy's checks and access log are received at (gRPC). Only gateways may reach it.
     #[arg(
         long,
         env = "GLYPH_LISTEN",
@@ -135,6 +151,12 @@ impl Settings {
         scopes.map(|scope| scope.map(Arc::from)).collect()
     }
 
+    /// Between two writes of usage.
+    #[must_use]
+    pub fn usage_interval(&self) -> Duration {
+        Duration::from_secs(self.usage_interval)
+    }
+
     /// How long a check waits for Redis.
     #[must_use]
     pub fn redis_deadline(&self) -> Duration {
@@ -170,6 +192,14 @@ mod tests {
         let given = parsed(&["--http-listen", "127.0.0.1:9002"]).http_listen;
         assert_eq!(given, Some(SocketAddr::from(([127, 0, 0, 1], 9002))));
         assert!(Settings::try_parse_from(["glyph-authz", "--http-listen", "9002"]).is_err());
+    }
+
+    #[test]
+    fn usage_comes_from_checks_unless_the_access_log_is_named() {
+        assert_eq!(parsed(&[]).usage, UsageSource::Checks);
+        let named = parsed(&["--usage", "access-log"]).usage;
+        assert_eq!(named, UsageSource::AccessLog);
+        assert!(Settings::try_parse_from(["glyph-authz", "--usage", "log"]).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Objects are taken as they come, not as typed ones, so that one that cannot be read is seen and stops working.
 
 mod follow;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use kube::{Client, Config};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
+
+pub use standing::Standing;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -47,7 +50,12 @@ pub async fn feed<C, K>(
     let watches = scopes.iter().flat_map(|scope| {
         Kind::ALL.map(|kind| {
             let (api, gate, synced) = (api(&client, kind, scope), &gate, &synced);
-            follow::follow(kind, api, move |change| {
+            let watching = Watching {
+                kind,
+                scope,
+                standing: &gate.metrics.standing,
+            };
+            follow::follow(api, watching, move |change| {
                 take(gate, kind, scope, change);
                 if gate.look(|index| index.is_synced()) {
                     synced.ready();
@@ -56,6 +64,24 @@ pub async fn feed<C, K>(
         })
     });
     stop.run_until_cancelled(join_all(watches)).await;
+}
+
+/// One watch, and where it is told whether it stands.
+#[derive(Clone, Copy)]
+struct Watching<'a> {
+    kind: Kind,
+    scope: &'a Scope,
+    standing: &'a Standing,
+}
+
+impl Watching<'_> {
+    fn stands(self) {
+        self.standing.stands(self.kind, self.scope);
+    }
+
+    fn is_broken(self) {
+        self.standing.is_broken(self.kind, self.scope);
+    }
 }
 
 fn api(client: &Client, kind: Kind, scope: &Scope) -> Api<DynamicObject> {

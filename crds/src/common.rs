@@ -37,6 +37,17 @@ pub enum Interval {
     Year,
 }
 
+impl Interval {
+    /// What `amount`, charged each interval, comes to in a year.
+    #[must_use]
+    pub fn a_year(self, amount: i64) -> i64 {
+        match self {
+            Self::Month => amount.saturating_mul(12),
+            Self::Year => amount,
+        }
+    }
+}
+
 /// A price that is charged again every interval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct RecurringPrice {
@@ -61,6 +72,25 @@ pub struct OneTimePrice {
     /// Amount in the currency's minor unit (cents for usd).
     #[x_kube(validation = rules::amount())]
     pub amount: i64,
+}
+
+/// A price as Stripe bills it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BilledPrice {
+    /// ISO 4217 currency code in lower case, as Stripe writes it.
+    pub currency: String,
+    /// Amount in the currency's minor unit (cents for usd).
+    pub amount: i64,
+    /// How often the amount is charged.
+    pub interval: Interval,
+}
+
+impl BilledPrice {
+    /// Minor units a year.
+    #[must_use]
+    pub fn a_year(&self) -> i64 {
+        self.interval.a_year(self.amount)
+    }
 }
 
 /// Which Stripe price stands for a resource. At most one of the two.

@@ -19,7 +19,9 @@ pub use credit_purchase::{
     CreditPurchase, CreditPurchaseSpec, CreditPurchaseStatus, DisputeState, PurchaseState,
 };
 pub use customer::{CognitoRef, Credits, GlyphCustomer, GlyphCustomerSpec, GlyphCustomerStatus};
-pub use glyph_api::{Auth, Endpoint, GlyphApi, GlyphApiSpec, GlyphApiStatus, Method, Unmatched};
+pub use glyph_api::{
+    Auth, ChargeOn, Endpoint, GlyphApi, GlyphApiSpec, GlyphApiStatus, Method, Unmatched,
+};
 pub use subscription::{
     DriftPolicy, PaymentMethod, Subscription, SubscriptionSpec, SubscriptionState,
     SubscriptionStatus,

@@ -25,7 +25,7 @@ use crate::credits::UsedCredits;
 use crate::endpoint::{Registered, Registrar};
 use crate::events::{Marker, OwnerLookup, WatchedOwners};
 use crate::leader::{Election, Lead};
-use crate::metrics::{Leading, register};
+use crate::metrics::{Business, Counted, Leading};
 use crate::ports::Events;
 use crate::runner::control;
 use crate::settings::Settings;
@@ -67,7 +67,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut tasks = Tasks::new();
     let stop = tasks.stop();
     let scopes = follow(&settings, &client, &admin, &mut tasks);
-    let (reconciles, leading) = register(&admin.metrics);
+    let counted = Counted::register(&admin.metrics);
+    let leading = counted.leading.clone();
+    show_business(&scopes, &counted, clock.clone(), &admin);
     let reporter = Reporter {
         controller: REPORTER.to_owned(),
         instance: Some(identity.clone()),
@@ -76,7 +78,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let shared = Arc::new(Shared {
         client: client.clone(),
         billing: billing.clone(),
-        identity: CognitoIdentity::new(credentials.clone()),
+        identity: CognitoIdentity::new(credentials.clone(), &admin.metrics),
         credentials: credentials.clone(),
         clock: clock.clone(),
         recorder: Recorder::new(client.clone(), reporter),
@@ -85,7 +87,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         resync: settings.resync(),
         credits: UsedCredits::default(),
         checkpoint: Duration::from_secs(settings.credits_checkpoint),
-        reconciles,
+        counted,
     });
     let owners = scopes.iter().map(|scope| WatchedOwners {
         stores: scope.stores.clone(),
@@ -131,6 +133,18 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     );
     tasks.run(signal, settings.common.shutdown.drain()).await?;
     Ok(())
+}
+
+/// Shows what the resources say of the business.
+fn show_business(scopes: &[Scope], counted: &Counted, clock: Arc<dyn Clock>, admin: &Admin) {
+    let stores = scopes.iter().map(|scope| scope.stores.clone());
+    let business = Business {
+        stores: stores.collect(),
+        leading: counted.leading.clone(),
+        quota_use: counted.quota_use.clone(),
+        clock,
+    };
+    business.register(&admin.metrics);
 }
 
 /// The webhook endpoint that we register ourselves, and its signing secret, which every replica follows.

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -17,6 +17,7 @@ use aws_sdk_cognitoidentityprovider::types::{AttributeType, DeliveryMediumType};
 use aws_smithy_http_client::tls;
 use glyph_operator_core::account::password::PasswordRules;
 use glyph_operator_core::billing::FailureClass;
+use glyph_runtime::admin::Metrics;
 use glyph_runtime::credentials::{Credentials, MissingCredential};
 use tokio::sync::Mutex;
 use tracing::Instrument;
@@ -24,8 +25,10 @@ use tracing::field::Empty;
 
 use crate::ports::{CallError, CallResult, Identity, User};
 use failure::{ACCESS_KEY, Failure, USER_POOL};
+use metrics::CallMetrics;
 
 mod failure;
+mod metrics;
 mod people;
 mod pool;
 mod token;
@@ -59,12 +62,13 @@ struct Shared {
     client: Mutex<Option<(u64, Client)>>,
     /// The pool's rules on passwords, and the generation of credentials they were read with.
     rules: Mutex<Option<(u64, PasswordRules)>>,
+    metrics: CallMetrics,
 }
 
 impl CognitoIdentity {
-    /// A client with the settings that `credentials` hold at each call.
+    /// A client with the settings that `credentials` hold at each call; its metrics are registered in `metrics`.
     #[must_use]
-    pub fn new(credentials: Credentials) -> Self {
+    pub fn new(credentials: Credentials, metrics: &Metrics) -> Self {
         let ring = tls::rustls_provider::CryptoMode::Ring;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(ring))
@@ -74,6 +78,7 @@ impl CognitoIdentity {
             http,
             client: Mutex::new(None),
             rules: Mutex::new(None),
+            metrics: CallMetrics::new(metrics),
         }))
     }
 
@@ -142,7 +147,10 @@ impl CognitoIdentity {
         async {
             let pool = self.pool()?;
             let client = self.client(&pool).await;
+            let begun = Instant::now();
             let result = send(client, pool).await.map_err(failure::failure);
+            let metrics = &self.0.metrics;
+            metrics.record(name, result.as_ref().err(), begun.elapsed());
             let span = tracing::Span::current();
             match &result {
                 Ok(_) => span.record("outcome", "ok"),

@@ -8,14 +8,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use glyph_operator_core::grant::{Counted, net_used};
 use glyph_runtime::Secret;
 use glyph_runtime::credentials::Credentials;
-use glyph_usage::{Counters, RedisCounters};
+use glyph_usage::{Counters, CreditsUsed, RedisCounters};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::quotas;
 use crate::watches::{Stores, Wake, named, wake};
 use crate::world::World;
 
@@ -27,22 +31,28 @@ pub const REDIS_URL: &str = "REDIS_URL";
 pub const REDIS_CA: &str = "REDIS_CA";
 /// How long Redis may take: nobody waits for it here.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// So many turns there are from one look at everybody's quota to the next.
+const QUOTAS_EVERY: usize = 6;
+
+/// How long after the last credit of a grant was seen to be used it may still be given back: the counters give back for
+/// an hour, and a checkpoint may be late.
+const MAY_COME_BACK: SignedDuration = SignedDuration::from_hours(2);
 
 /// Credits used, by UID of their grant. Clones share it.
 #[derive(Clone, Default)]
-pub struct UsedCredits(Arc<Mutex<HashMap<String, i64>>>);
+pub struct UsedCredits(Arc<Mutex<HashMap<String, Counted>>>);
 
 impl UsedCredits {
-    /// Credits used of a grant, if the counters were asked.
+    /// Credits used and given back of a grant, if the counters were asked.
     #[must_use]
-    pub fn used(&self, grant: &str) -> Option<i64> {
+    pub fn counted(&self, grant: &str) -> Option<Counted> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(grant).copied()
     }
 
-    fn tell(&self, grant: String, used: i64) {
+    fn tell(&self, grant: String, counted: Counted) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(grant, used);
+        known.insert(grant, counted);
     }
 }
 
@@ -95,7 +105,7 @@ async fn turns<B, I>(
     redis: Option<&RedisCounters>,
 ) {
     let mut failing = false;
-    loop {
+    for turn in 0_usize.. {
         sleep(world.shared.checkpoint).await;
         if let Some(redis) = redis {
             match checkpoint(world, wakes, redis).await {
@@ -106,12 +116,25 @@ async fn turns<B, I>(
                 }
                 Err(_) => {}
             }
+            if turn.is_multiple_of(QUOTAS_EVERY) {
+                look_at_quotas(world, redis).await;
+            }
         }
         balance::write(world).await;
     }
 }
 
-/// Asks for every grant that can still be spent; wakes those of which more was used than their status says.
+/// What is known of everybody's quota is shown; what is not is no number.
+async fn look_at_quotas<B, I>(world: &World<B, I>, redis: &RedisCounters) {
+    let counted = quotas::count(world, redis).await;
+    let counted = counted
+        .inspect_err(|error| tracing::debug!(%error, "failed to read the quotas used"))
+        .ok();
+    world.shared.counted.quota_use.set(counted);
+}
+
+/// Asks for every grant that can still be spent; wakes those of which more was used or given back than their status
+/// says.
 async fn checkpoint<B, I>(
     world: &World<B, I>,
     wakes: &broadcast::Sender<Wake>,
@@ -122,7 +145,11 @@ async fn checkpoint<B, I>(
     let used = counters.used_credits(&customers).await?;
     for (grants, used) in live.values().zip(used) {
         for LiveGrant { uid, known, wake } in grants {
-            if let Some(counted) = used.get(uid).copied().filter(|counted| counted > known) {
+            let more = |counted: &CreditsUsed| {
+                counted.used > known.used || counted.returned > known.returned
+            };
+            if let Some(CreditsUsed { used, returned }) = used.get(uid).copied().filter(more) {
+                let counted = Counted { used, returned };
                 world.shared.credits.tell(uid.clone(), counted);
                 // Without a receiver nobody leads, and the next leader looks at everything.
                 let _ = wakes.send(wake.clone());
@@ -135,7 +162,7 @@ async fn checkpoint<B, I>(
 /// A grant that can still be spent.
 struct LiveGrant {
     uid: String,
-    known: i64,
+    known: Counted,
     wake: Wake,
 }
 
@@ -151,13 +178,18 @@ fn live<B, I>(world: &World<B, I>) -> BTreeMap<String, Vec<LiveGrant>> {
             .expires_at
             .as_ref()
             .is_some_and(|end| end.0 <= now);
-        if expired || status.used >= grant.spec.credits {
+        let lately = |as_of: &Time| now.duration_since(as_of.0) < MAY_COME_BACK;
+        let used_up = net_used(&status) >= grant.spec.credits;
+        if expired || (used_up && !status.as_of.as_ref().is_some_and(lately)) {
             continue;
         }
         if let (Some(customer), Some(uid)) = (customer_uid(&world.stores, grant), grant.uid()) {
             live.entry(customer).or_default().push(LiveGrant {
                 uid,
-                known: status.used,
+                known: Counted {
+                    used: status.used,
+                    returned: status.returned,
+                },
                 wake: wake(grant),
             });
         }

@@ -18,6 +18,7 @@ mod making;
 pub mod metrics;
 mod openapi;
 pub mod ports;
+mod quotas;
 mod reconcile;
 mod runner;
 mod seats;

@@ -1,7 +1,7 @@
 //! One pass over one resource, the same for every kind: observe → plan → apply, until there is nothing to
 //! do or something to wait for; then status.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glyph_operator_core::condition::Findings;
 use glyph_operator_core::status::Status;
@@ -72,18 +72,18 @@ where
     let kind = C::Kind::kind(&()).into_owned();
     let version = object.resource_version();
     let resync = jitter(world.shared.resync);
-    let failure = match steps::<C, B, I>(world, &mut object).await {
+    let (begun, reconciles) = (Instant::now(), &world.shared.counted.reconciles);
+    let ended = steps::<C, B, I>(world, &mut object).await;
+    reconciles.took(&kind, begun.elapsed());
+    let failure = match ended {
         Ok(look_again) => {
             let changed = object.resource_version() != version;
-            world
-                .shared
-                .reconciles
-                .count(&kind, if changed { "changed" } else { "unchanged" });
+            reconciles.count(&kind, if changed { "changed" } else { "unchanged" });
             return Outcome::Settled(look_again.map_or(resync, |soon| soon.min(resync)));
         }
         Err(failure) => failure,
     };
-    world.shared.reconciles.count(&kind, "failed");
+    reconciles.count(&kind, "failed");
     if failure.is_news() {
         let (namespace, name) = (object.namespace(), object.name_any());
         let error = &failure as &dyn std::error::Error;
@@ -155,7 +155,7 @@ pub fn rest<B, I: Identity, K: Reported>(world: &World<B, I>, object: &K) -> Opt
     let resync = jitter(world.shared.resync);
     let left = settled::rest(&object.reported(), &digest, world.now())?;
     let kind = K::kind(&()).into_owned();
-    world.shared.reconciles.count(&kind, "settled");
+    world.shared.counted.reconciles.count(&kind, "settled");
     Some(left.map_or(resync, |left| left.min(resync)))
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use glyph_crds::{
@@ -177,8 +178,13 @@ pub fn select<K: Watched>(stores: &Stores, namespace: &str, pass: impl Fn(&K) ->
 /// All resources of every namespace that is watched that can be read and pass.
 pub fn everywhere<K: Watched>(stores: &Stores, pass: impl Fn(&K) -> bool) -> Vec<K> {
     let state = K::store(stores).state();
-    let readable = state.iter().filter_map(|guarded| guarded.0.as_ref().ok());
-    readable.filter(|object| pass(object)).cloned().collect()
+    let all = readable(&state);
+    all.filter(|object| pass(object)).cloned().collect()
+}
+
+/// Those of a store's resources that can be read.
+pub fn readable<K>(state: &[Arc<Guarded<K>>]) -> impl Iterator<Item = &K> {
+    state.iter().filter_map(|guarded| guarded.0.as_ref().ok())
 }
 
 /// The name of the resource, to wake it.

@@ -204,9 +204,12 @@ async fn receive<O: OwnerLookup, E: Events>(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let mut seen = Seen::default();
+    let (mut seen, arrived) = (Seen::default(), webhook.clock.now());
     let outcome = webhook.receive(&headers, body, &mut seen).await;
     seen.audit(&outcome);
+    if let Some(created) = seen.event.as_ref().and_then(|event| event.created) {
+        webhook.metrics.came(arrived.duration_since(created));
+    }
     let event_type = seen.event.as_ref().map(|event| event.event_type.as_str());
     webhook.metrics.record(event_type, outcome.name());
     outcome.into_response()

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::credits::UsedCredits;
 use crate::leader::Lead;
-use crate::metrics::Reconciles;
+use crate::metrics::Counted;
 use crate::ports::{CallError, Identity};
 use crate::seats::Seats;
 use crate::stripe::SECRET_KEY;
@@ -53,8 +53,8 @@ pub struct Shared<B, I> {
     pub credits: UsedCredits,
     /// Time between checkpoints of them.
     pub checkpoint: Duration,
-    /// What passes came to.
-    pub reconciles: Reconciles,
+    /// What is counted of their work.
+    pub counted: Counted,
 }
 
 /// What the controllers of one namespace, or of all, act on while they lead.

@@ -5,6 +5,7 @@
 //! 2, 3) and a webhook's annotation does not hold it up.
 
 use glyph_operator_core::condition::{Note, notes};
+use glyph_operator_core::happening::Happening;
 use glyph_operator_core::status::Status;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -30,6 +31,11 @@ pub trait Reported: Watched + HasStatus<Status: Status + Serialize + Send + Sync
     /// Its status as it stands.
     fn reported(&self) -> Self::Status {
         self.status().cloned().unwrap_or_default()
+    }
+
+    /// What a change of its status tells of the business.
+    fn happened(_before: &Self::Status, _after: &Self::Status) -> Vec<Happening> {
+        Vec::new()
     }
 }
 
@@ -66,6 +72,8 @@ pub async fn write_status<B, I, K: Reported>(
         {
             Ok(written) => {
                 *object = written;
+                let happened = K::happened(&before, &status);
+                world.shared.counted.happenings.count(&happened);
                 tell(
                     world,
                     object,

@@ -37,6 +37,7 @@ fn kind(grants: usize, paid: bool) -> Kind {
         id: format!("00000000-0000-0000-0000-{n:012}").into(),
         available: MAX_COUNT,
         floor: 0,
+        returned: 0,
         expires_at: Some(MONTH.end),
     };
     let by = if paid { "credits" } else { "quota" };

@@ -3,15 +3,19 @@
 //! [`conformance_tests!`]: crate::conformance_tests
 
 mod credits;
+mod give_back;
 mod quota;
 mod rate;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::credits::*;
+pub use self::give_back::*;
 pub use self::quota::*;
 pub use self::rate::*;
+pub use self::usage::*;
 use crate::{Counters, Outcome, Period, Spend};
 
 /// An implementation under test, with nothing counted yet, and its time.
@@ -65,6 +69,18 @@ macro_rules! conformance_tests {
             grants_that_cannot_be_counted_are_refused
             many_parallel_spenders_get_exactly_quota_and_credits
             credits_used_are_read_for_many_customers_at_once
+            a_charge_given_back_can_be_spent_again_once
+            what_is_given_back_goes_to_the_quota_and_the_grants_it_came_from
+            a_floor_never_undoes_what_was_given_back
+            what_is_given_back_gives_no_rate_back
+            a_charge_is_given_back_for_an_hour_and_not_before_it_was_made
+            what_was_never_charged_gives_nobody_more_than_the_limit
+            charges_that_cannot_be_given_back_exactly_are_refused
+            many_parallel_givers_give_each_charge_back_once
+            usage_is_added_up_by_hour_and_by_day
+            a_batch_that_comes_again_counts_once
+            usage_is_looked_up_in_order_and_within_its_bounds
+            batches_that_could_not_be_looked_up_are_refused
         }
     };
     ($subject:expr; $($rule:ident)*) => {$(

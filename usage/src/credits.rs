@@ -22,6 +22,9 @@ pub struct Grant {
     /// How many are known to be used, from a checkpoint; 0 when nothing is known. The count is raised to it, so that a
     /// Redis that lost its data gives no spent credit back.
     pub floor: u64,
+    /// How many of these are known to be given back, from a checkpoint; 0 when nothing is known. That count is raised
+    /// to it, too.
+    pub returned: u64,
     /// The first second, since 1970 UTC, in which it cannot be spent any more. The counters' clock decides.
     pub expires_at: Option<i64>,
 }
@@ -35,12 +38,23 @@ pub struct Credits {
     pub left: u64,
 }
 
+/// What stands before a grant's id where it is counted how many credits were given back.
+pub(crate) const RETURNED: &str = "returned:";
+
+pub(crate) fn is_grant(id: &str) -> bool {
+    is_name(id) && !id.starts_with(RETURNED)
+}
+
 /// Refuses grants that could not be counted exactly.
 pub(crate) fn validate(grants: &[Grant]) -> Result<(), CountersError> {
-    let fits = |grant: &Grant| grant.available <= MAX_COUNT && grant.floor <= MAX_COUNT;
+    let fits = |grant: &Grant| {
+        [grant.available, grant.floor, grant.returned]
+            .into_iter()
+            .all(|count| count <= MAX_COUNT)
+    };
     if grants.len() > MAX_GRANTS {
         Err(CountersError::Invalid("there must be at most 256 grants"))
-    } else if !grants.iter().all(|grant| is_name(&grant.id)) {
+    } else if !grants.iter().all(|grant| is_grant(&grant.id)) {
         Err(CountersError::Invalid(
             "a grant's id must not be empty or hold braces",
         ))

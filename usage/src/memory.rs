@@ -1,14 +1,19 @@
 //! The in-memory twin of the Redis script: the same decisions, in one process. For tests, and for trials without
 //! Redis. It keeps everything it has counted, and forgets it when it is dropped.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+mod usage;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::usage::Usage;
+use crate::counted::Counted;
 use crate::spend::{validate_counter, validate_customer};
 use crate::{
-    Counters, CountersError, Credits, Decision, Grant, MAX_COUNT, Outcome, Period, Rate, RateState,
-    Spend,
+    Batch, Charge, Counters, CountersError, Credits, CreditsUsed, Decision, Drawn,
+    GIVE_BACK_WITHIN, GivenBack, Grant, MAX_COUNT, MOST_GIVEN_BACK, Outcome, Period, Rate,
+    RateState, Spend, Step, UsageRow,
 };
 
 /// Microseconds; covers rounding. As in `spend.lua`.
@@ -24,11 +29,14 @@ pub struct MemoryCounters {
 #[derive(Default)]
 struct Counts {
     /// By customer and start of the period.
-    used: HashMap<(String, i64), u64>,
+    used: HashMap<(String, i64), Counted>,
     /// By customer and key: when the bucket is full again, microseconds of the clock.
     arrivals: HashMap<(String, String), f64>,
     /// By customer and grant.
-    credits: HashMap<String, BTreeMap<String, u64>>,
+    credits: HashMap<String, BTreeMap<String, Counted>>,
+    /// Ids of the charges given back, by customer and the hour of the charge.
+    returns: HashMap<(String, i64), HashSet<String>>,
+    usage: Usage,
 }
 
 impl MemoryCounters {
@@ -39,38 +47,65 @@ impl MemoryCounters {
             counts: Mutex::default(),
         }
     }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Counters for MemoryCounters {
     async fn spend(&self, spend: &Spend<'_>) -> Result<Outcome, CountersError> {
         spend.validate()?;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(counts.spend(spend, (self.clock)() as f64))
+        Ok(self.counts().spend(spend, (self.clock)() as f64))
+    }
+
+    async fn give_back(&self, charge: &Charge) -> Result<GivenBack, CountersError> {
+        charge.validate()?;
+        let now = ((self.clock)() / 1_000_000) as i64;
+        Ok(self.counts().give_back(charge, now))
     }
 
     async fn used(&self, customer: &str, period: Period) -> Result<u64, CountersError> {
         validate_counter(customer, period)?;
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(counts
-            .used
-            .get(&(customer.to_owned(), period.start))
-            .copied()
-            .unwrap_or(0))
+        let counts = self.counts();
+        let counted = counts.used.get(&(customer.to_owned(), period.start));
+        Ok(counted.map_or(0, |counted| counted.net()))
     }
 
     async fn used_credits(
         &self,
         customers: &[&str],
-    ) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<Vec<BTreeMap<String, CreditsUsed>>, CountersError> {
+        let counts = self.counts();
+        let told = |counted: &Counted| CreditsUsed {
+            used: counted.used as i64,
+            returned: counted.returned as i64,
+        };
         let of = |customer: &&str| {
             validate_customer(customer)?;
             let credits = counts.credits.get(*customer).into_iter().flatten();
             Ok(credits
-                .map(|(id, used)| (id.clone(), *used as i64))
+                .map(|(id, counted)| (id.clone(), told(counted)))
                 .collect())
         };
         customers.iter().map(of).collect()
+    }
+
+    async fn add_usage(&self, batch: &Batch) -> Result<bool, CountersError> {
+        batch.validate()?;
+        Ok(self.counts().usage.add(batch))
+    }
+
+    async fn usage_of(
+        &self,
+        customer: &str,
+        from: i64,
+        to: i64,
+        step: Step,
+    ) -> Result<Vec<UsageRow>, CountersError> {
+        validate_customer(customer)?;
+        let starts = step.starts(from, to)?;
+        Ok(self.counts().usage.rows(customer, &starts, step))
     }
 }
 
@@ -80,8 +115,8 @@ impl Counts {
             .used
             .entry((spend.customer.to_owned(), spend.period.start))
             .or_default();
-        *used = (*used).max(spend.floor);
-        let held = |limit: u64| limit.saturating_sub(*used).min(spend.cost);
+        used.used = used.used.max(spend.floor);
+        let held = |limit: u64| limit.saturating_sub(used.net()).min(spend.cost);
         let from_credits = spend.cost - spend.limit.map_or(spend.cost, held);
         let mut purse = (!spend.grants.is_empty()).then(|| {
             let credits = self.credits.entry(spend.customer.to_owned()).or_default();
@@ -104,7 +139,7 @@ impl Counts {
             None => Decision::Admitted,
         };
         if decision == Decision::Admitted {
-            *used = (*used + spend.cost - from_credits).min(MAX_COUNT);
+            used.spend(spend.cost - from_credits);
             if let Some(purse) = &mut purse {
                 purse.take(from_credits);
             }
@@ -112,51 +147,86 @@ impl Counts {
         }
         Outcome {
             decision,
-            used: *used,
-            remaining: spend.limit.map(|limit| limit.saturating_sub(*used)),
+            used: used.net(),
+            remaining: spend.limit.map(|limit| limit.saturating_sub(used.net())),
             rate: bucket.map(|(bucket, arrival)| {
                 *arrival = bucket.arrival;
                 bucket.state()
             }),
-            credits: purse.map(|purse| Credits {
+            credits: purse.as_ref().map(|purse| Credits {
                 taken: purse.taken,
                 left: purse.left(),
             }),
+            drawn: purse.map(|purse| purse.drawn).unwrap_or_default(),
         }
+    }
+
+    /// `now`: seconds since 1970.
+    fn give_back(&mut self, charge: &Charge, now: i64) -> GivenBack {
+        let customer = charge.customer.to_string();
+        let returns = self.returns.entry((customer.clone(), charge.hour()));
+        let returns = returns.or_default();
+        if returns.contains(&charge.id) {
+            return GivenBack::Before;
+        }
+        if charge.at.abs_diff(now) > GIVE_BACK_WITHIN.unsigned_abs() {
+            return GivenBack::TooLate;
+        }
+        if returns.len() as u64 >= MOST_GIVEN_BACK {
+            return GivenBack::TooMany;
+        }
+        returns.insert(charge.id.clone());
+        let used = self.used.entry((customer.clone(), charge.period.start));
+        used.or_default().give_back(charge.calls);
+        let credits = self.credits.entry(customer).or_default();
+        for Drawn {
+            grant,
+            credits: taken,
+        } in &charge.credits
+        {
+            let counted = credits.entry(grant.to_string()).or_default();
+            counted.give_back(*taken);
+        }
+        GivenBack::Now
     }
 }
 
 /// The grants of a request, each with the count of its use and what may be taken of it.
 struct Purse<'a> {
-    /// By grant: the count, raised to the floor.
-    credits: &'a mut BTreeMap<String, u64>,
+    /// By grant: the counts, raised to the floors.
+    credits: &'a mut BTreeMap<String, Counted>,
     /// In the order they are spent.
-    rooms: Vec<(&'a str, u64)>,
+    rooms: Vec<(&'a Arc<str>, u64)>,
     taken: u64,
+    drawn: Vec<Drawn>,
 }
 
 impl<'a> Purse<'a> {
     /// `now`: microseconds since 1970.
-    fn new(credits: &'a mut BTreeMap<String, u64>, grants: &'a [Grant], now: f64) -> Self {
+    fn new(credits: &'a mut BTreeMap<String, Counted>, grants: &'a [Grant], now: f64) -> Self {
         let now = (now / 1e6) as i64;
         let rooms = grants.iter().map(|grant| {
-            let used = credits.get(&*grant.id).map_or(0, |used| *used);
-            let raised = used.max(grant.floor);
-            if raised > used {
+            let known = credits.get(&*grant.id).copied().unwrap_or_default();
+            let raised = known.max(Counted {
+                used: grant.floor,
+                returned: grant.returned,
+            });
+            if raised != known {
                 credits.insert(grant.id.to_string(), raised);
             }
             let alive = grant.expires_at.is_none_or(|end| end > now);
             let room = if alive {
-                grant.available.saturating_sub(raised)
+                grant.available.saturating_sub(raised.net())
             } else {
                 0
             };
-            (&*grant.id, room)
+            (&grant.id, room)
         });
         Self {
             rooms: rooms.collect(),
             credits,
             taken: 0,
+            drawn: Vec::new(),
         }
     }
 
@@ -173,7 +243,12 @@ impl<'a> Purse<'a> {
             owed -= take;
             *room -= take;
             if take > 0 {
-                *self.credits.entry((*id).to_owned()).or_default() += take;
+                let counted = self.credits.entry(id.to_string()).or_default();
+                counted.spend(take);
+                self.drawn.push(Drawn {
+                    grant: Arc::clone(id),
+                    credits: take,
+                });
             }
         }
         self.taken = amount;

@@ -7,18 +7,20 @@
 
 mod attempts;
 mod cluster;
+mod give_back;
 mod link;
 mod sentinels;
 mod slots;
 mod trouble;
 mod url;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use redis::{Cmd, Pipeline, RedisResult, Script};
+use redis::{Cmd, RedisResult, Script};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,10 +30,15 @@ use self::link::{Line, Link, Server};
 use self::sentinels::Sentinels;
 use self::trouble::Failure;
 use self::url::Place;
+use crate::counted::Counted;
 use crate::credit_marks::CreditMarks;
+use crate::credits::RETURNED;
 use crate::high_water::HighWater;
 use crate::spend::{validate_counter, validate_customer};
-use crate::{Counters, CountersError, Credits, Decision, Outcome, Period, RateState, Spend};
+use crate::{
+    Batch, Charge, Counters, CountersError, Credits, CreditsUsed, Decision, Drawn, GivenBack,
+    Outcome, Period, RateState, Spend, Step, UsageRow,
+};
 
 /// How long a request waits for Redis, if nothing else is asked for.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(20);
@@ -87,15 +94,18 @@ struct Marks {
     credits: CreditMarks,
 }
 
-/// What is known to be used: of the quota, and of each grant.
+/// What is known to be counted: of the quota, and of each grant.
 struct Floors {
-    quota: u64,
-    credits: Vec<u64>,
+    quota: Counted,
+    credits: Vec<Counted>,
 }
 
-/// The script's answer, without the counts of the grants; see `spend.lua`.
+/// The script's answer; see `spend.lua`.
 struct Reply {
     outcome: Outcome,
+    quota: Counted,
+    /// Of each grant.
+    credits: Vec<Counted>,
     now: i64,
 }
 
@@ -165,24 +175,15 @@ impl RedisCounters {
         self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The hashes of credits of `customers`: from one server in one go, from a cluster each at its node, all at once.
-    async fn credits(&self, customers: &[&str]) -> Result<Vec<RedisResult<Hash>>, Failure> {
-        match &self.0.redis {
-            Redis::One(link) => {
-                let mut pipeline = Pipeline::with_capacity(customers.len());
-                pipeline.ignore_errors();
-                for customer in customers {
-                    pipeline.hgetall(credits_key(customer));
-                }
-                let read = |mut line: Line| async move { line.query_all(&pipeline).await };
-                link.ask(self.until(), false, read).await
-            }
-            Redis::Cluster(cluster) => {
-                let read = customers
-                    .iter()
-                    .map(|customer| credits_in(cluster, customer));
-                join_all(read).await.into_iter().collect()
-            }
+    /// What the hash at `key` of `customer` holds. One that cannot be read (overwritten by hand) is an answer; a Redis, or a
+    /// node, that is away is none.
+    async fn hash(&self, customer: &str, key: String) -> Result<RedisResult<Hash>, Failure> {
+        let command = &Cmd::hgetall(key);
+        let read = |mut line: Line| async move { line.query(command).await };
+        match self.ask(customer, read).await {
+            Ok(hash) => Ok(Ok(hash)),
+            Err(Failure::Answer(error)) => Ok(Err(error)),
+            Err(away) => Err(away),
         }
     }
 }
@@ -212,35 +213,56 @@ impl Counters for RedisCounters {
         spend.validate()?;
         let floors = {
             let marks = self.marks();
+            let checkpoint = Counted {
+                used: spend.floor,
+                returned: 0,
+            };
             let quota = marks.quotas.floor(spend.customer, spend.period);
             Floors {
-                quota: quota.max(spend.floor),
+                quota: quota.max(checkpoint),
                 credits: marks.credits.floors(spend.customer, spend.grants),
             }
         };
-        let command = &|verb: &str, script: &str| script_command(verb, script, spend, &floors);
+        let arguments = &|command: &mut Cmd| spend_arguments(command, spend, &floors);
         let hash = &*self.0.script_hash;
-        let run = |mut line: Line| async move { line.run(SCRIPT, hash, command).await };
+        let run = |mut line: Line| async move { line.run(SCRIPT, hash, arguments).await };
         let numbers: Vec<u64> = self.ask(spend.customer, run).await?;
-        let (reply, credits_used) =
+        let reply =
             read_reply(&numbers, spend).ok_or_else(|| CountersError::Failed(UNREADABLE.into()))?;
         let mut marks = self.marks();
-        let (customer, used) = (spend.customer, reply.outcome.used);
-        marks.quotas.record(customer, spend.period, used, reply.now);
-        if !credits_used.is_empty() {
+        let (customer, now) = (spend.customer, reply.now);
+        marks
+            .quotas
+            .record(customer, spend.period, reply.quota, now);
+        if !reply.credits.is_empty() {
             marks
                 .credits
-                .record(customer, spend.grants, credits_used, reply.now);
+                .record(customer, spend.grants, &reply.credits, now);
         }
         Ok(reply.outcome)
     }
 
+    async fn give_back(&self, charge: &Charge) -> Result<GivenBack, CountersError> {
+        self.give_charge_back(charge).await
+    }
+
     async fn used(&self, customer: &str, period: Period) -> Result<u64, CountersError> {
         validate_counter(customer, period)?;
-        let command = &Cmd::get(quota_key(customer, period));
-        let get = |mut line: Line| async move { line.query::<Option<u64>>(command).await };
-        let counted = self.ask(customer, get).await?.unwrap_or(0);
-        Ok(counted.max(self.marks().quotas.floor(customer, period)))
+        let used = &Cmd::get(quota_key(customer, period));
+        let returned = &Cmd::get(returned_key(customer, period));
+        let get = |mut line: Line| async move {
+            let counted: (Option<u64>, Option<u64>) =
+                (line.query(used).await?, line.query(returned).await?);
+            Ok(counted)
+        };
+        let (used, returned) = self.ask(customer, get).await?;
+        let counted = Counted {
+            used: used.unwrap_or(0),
+            returned: returned.unwrap_or(0),
+        };
+        Ok(counted
+            .max(self.marks().quotas.floor(customer, period))
+            .net())
     }
 
     /// At once for each 500 customers; each time may take the deadline. What cannot be read (overwritten by hand)
@@ -248,32 +270,69 @@ impl Counters for RedisCounters {
     async fn used_credits(
         &self,
         customers: &[&str],
-    ) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+    ) -> Result<Vec<BTreeMap<String, CreditsUsed>>, CountersError> {
         customers
             .iter()
             .try_for_each(|customer| validate_customer(customer))?;
         let mut all = Vec::with_capacity(customers.len());
         for some in customers.chunks(CUSTOMERS_AT_ONCE) {
-            let answers = self.credits(some).await?;
-            all.extend(answers.into_iter().map(credits_read));
+            let hashes = some
+                .iter()
+                .map(|customer| self.hash(customer, credits_key(customer)));
+            for hash in join_all(hashes).await {
+                all.push(credits_read(hash?));
+            }
         }
         Ok(all)
+    }
+
+    async fn add_usage(&self, batch: &Batch) -> Result<bool, CountersError> {
+        self.add_batch(batch).await
+    }
+
+    async fn usage_of(
+        &self,
+        customer: &str,
+        from: i64,
+        to: i64,
+        step: Step,
+    ) -> Result<Vec<UsageRow>, CountersError> {
+        self.read_usage(customer, from, to, step).await
     }
 }
 
 const UNREADABLE: &str = "the script's answer is not of its form";
 
-/// The answer, and how much is used of each grant. `None` when it is none.
-fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [u64])> {
-    let (&[verdict, used, rate_remaining, retry_after, full_after, now], rest) =
-        numbers.split_first_chunk()?;
-    let (credits, credits_used) = match rest.split_first_chunk() {
-        Some((&[taken, left], used)) => (Some(Credits { taken, left }), used),
+/// The answer. `None` when it is none.
+fn read_reply(numbers: &[u64], spend: &Spend<'_>) -> Option<Reply> {
+    let (
+        &[
+            verdict,
+            used,
+            rate_remaining,
+            retry_after,
+            full_after,
+            now,
+            returned,
+        ],
+        rest,
+    ) = numbers.split_first_chunk()?;
+    let (credits, of_grants) = match rest.split_first_chunk() {
+        Some((&[taken, left], of_grants)) => (Some(Credits { taken, left }), of_grants),
         None => (None, &[][..]),
     };
-    if credits_used.len() != spend.grants.len() {
+    let (of_grants, over) = of_grants.as_chunks::<3>();
+    if of_grants.len() != spend.grants.len() || !over.is_empty() {
         return None;
     }
+    let drawn = spend.grants.iter().zip(of_grants);
+    let drawn = drawn
+        .filter(|(_, [.., taken])| *taken > 0)
+        .map(|(grant, [.., taken])| Drawn {
+            grant: Arc::clone(&grant.id),
+            credits: *taken,
+        });
+    let quota = Counted { used, returned };
     let outcome = Outcome {
         decision: match verdict {
             0 => Decision::Admitted,
@@ -282,8 +341,8 @@ fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [
                 retry_after: Duration::from_micros(retry_after),
             },
         },
-        used,
-        remaining: spend.limit.map(|limit| limit.saturating_sub(used)),
+        used: quota.net(),
+        remaining: spend.limit.map(|limit| limit.saturating_sub(quota.net())),
         rate: match spend.rate {
             Some(_) => Some(RateState {
                 remaining: rate_remaining.try_into().ok()?,
@@ -292,38 +351,39 @@ fn read_reply<'a>(numbers: &'a [u64], spend: &Spend<'_>) -> Option<(Reply, &'a [
             None => None,
         },
         credits,
+        drawn: drawn.collect(),
     };
-    let now = now.try_into().ok()?;
-    Some((Reply { outcome, now }, credits_used))
+    Some(Reply {
+        outcome,
+        quota,
+        credits: of_grants
+            .iter()
+            .map(|&[used, returned, _]| Counted { used, returned })
+            .collect(),
+        now: now.try_into().ok()?,
+    })
 }
 
 type Hash = BTreeMap<String, String>;
 
-/// The hash of credits of `customer`. A node that is away is everyone's failure, as it is with one server.
-async fn credits_in(cluster: &Cluster, customer: &str) -> Result<RedisResult<Hash>, Failure> {
-    let command = &Cmd::hgetall(credits_key(customer));
-    let read = |mut line: Line| async move { line.query(command).await };
-    match cluster.ask(customer, read).await {
-        Ok(hash) => Ok(Ok(hash)),
-        Err(Failure::Answer(error)) => Ok(Err(error)),
-        Err(away) => Err(away),
-    }
-}
-
 /// The counts of a hash that can be read.
-fn credits_read(hash: RedisResult<Hash>) -> BTreeMap<String, i64> {
+fn credits_read(hash: RedisResult<Hash>) -> BTreeMap<String, CreditsUsed> {
     let hash = hash.unwrap_or_else(|error| {
         tracing::warn!(%error, "failed to read the credits used by a customer");
         BTreeMap::new()
     });
-    let count = |(id, used): (String, String)| match used.parse() {
-        Ok(used) => Some((id, used)),
-        Err(_) => {
-            tracing::warn!(grant = %id, "failed to read the credits used of a grant: not a number");
-            None
+    let mut credits = BTreeMap::<String, CreditsUsed>::new();
+    for (field, count) in hash {
+        let Ok(count) = count.parse() else {
+            tracing::warn!(grant = %field, "failed to read the credits used of a grant: not a number");
+            continue;
+        };
+        match field.strip_prefix(RETURNED) {
+            Some(id) => credits.entry(id.to_owned()).or_default().returned = count,
+            None => credits.entry(field).or_default().used = count,
         }
-    };
-    hash.into_iter().filter_map(count).collect()
+    }
+    credits
 }
 
 fn credits_key(customer: &str) -> String {
@@ -334,20 +394,23 @@ fn quota_key(customer: &str, period: Period) -> String {
     format!("glyph:{{{customer}}}:quota:{}", period.start)
 }
 
+fn returned_key(customer: &str, period: Period) -> String {
+    format!("glyph:{{{customer}}}:returned:{}", period.start)
+}
+
 /// The script's KEYS and ARGV, as documented at its head.
-fn script_command(verb: &str, script: &str, spend: &Spend<'_>, floors: &Floors) -> Cmd {
+fn spend_arguments(command: &mut Cmd, spend: &Spend<'_>, floors: &Floors) {
     let has_grants = !spend.grants.is_empty();
     let keys = match spend.rate {
-        _ if has_grants => 3,
-        Some(_) => 2,
-        None => 1,
+        _ if has_grants => 4,
+        Some(_) => 3,
+        None => 2,
     };
-    let mut command = Cmd::new();
-    command.arg(verb).arg(script);
     command
         .arg(keys)
-        .arg(quota_key(spend.customer, spend.period));
-    if keys > 1 {
+        .arg(quota_key(spend.customer, spend.period))
+        .arg(returned_key(spend.customer, spend.period));
+    if keys > 2 {
         command.arg(format!(
             "glyph:{{{}}}:rate:{}",
             spend.customer, spend.key_id
@@ -361,18 +424,18 @@ fn script_command(verb: &str, script: &str, spend: &Spend<'_>, floors: &Floors) 
         Some(limit) => command.arg(limit),
         None => command.arg(-1),
     };
-    command.arg(floors.quota).arg(spend.period.end);
+    let Counted { used, returned } = floors.quota;
+    command.arg(used).arg(returned).arg(spend.period.end);
     match spend.rate {
         Some(rate) => command.arg(rate.interval()).arg(rate.burst),
         None if has_grants => command.arg(0).arg(0),
-        None => &mut command,
+        None => command,
     };
     for (grant, floor) in spend.grants.iter().zip(&floors.credits) {
         let expires_at = grant.expires_at.unwrap_or(i64::MAX);
         command.arg(&*grant.id).arg(grant.available);
-        command.arg(floor).arg(expires_at);
+        command.arg(floor.used).arg(floor.returned).arg(expires_at);
     }
-    command
 }
 
 #[cfg(test)]

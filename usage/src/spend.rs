@@ -5,6 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::credits::{self, Credits, Grant};
+use crate::{Batch, Charge, CreditsUsed, Drawn, GivenBack, Step, UsageRow};
 
 /// The highest count, cost or limit: 2^53 − 1, up to which the numbers of Redis' Lua are exact.
 pub const MAX_COUNT: u64 = (1 << 53) - 1;
@@ -29,20 +30,47 @@ pub trait Counters: Send + Sync + 'static {
         spend: &Spend<'_>,
     ) -> impl Future<Output = Result<Outcome, CountersError>> + Send;
 
-    /// How much `customer` has used in `period`. Kept for at least seven days after the period's end.
+    /// Gives back what a call has taken: once, however often and by whomever it is asked for.
+    ///
+    /// When this fails or is dropped while it waits, it may have been given back all the same: ask again.
+    fn give_back(
+        &self,
+        charge: &Charge,
+    ) -> impl Future<Output = Result<GivenBack, CountersError>> + Send;
+
+    /// How much `customer` has used in `period`, without what was given back. Kept for at least seven days after the
+    /// period's end.
     fn used(
         &self,
         customer: &str,
         period: Period,
     ) -> impl Future<Output = Result<u64, CountersError>> + Send;
 
-    /// How many credits each of `customers` has used, by grant id, in the order asked: empty where nothing is known.
+    /// How many credits each of `customers` has used and been given back, by grant id, in the order asked: empty where
+    /// nothing is known.
     ///
-    /// It is what a checkpoint copies: take the maximum of it and the last checkpoint, for it may have been lost.
+    /// It is what a checkpoint copies: take the maximum of each number and the last checkpoint's, for it may have been
+    /// lost.
     fn used_credits(
         &self,
         customers: &[&str],
-    ) -> impl Future<Output = Result<Vec<BTreeMap<String, i64>>, CountersError>> + Send;
+    ) -> impl Future<Output = Result<Vec<BTreeMap<String, CreditsUsed>>, CountersError>> + Send;
+
+    /// Adds requests to what is known of a customer's usage; `false` when the batch had been added before.
+    ///
+    /// When this fails or is dropped while it waits, they may have been added all the same: try the same batch again,
+    /// before any later one of its source and customer.
+    fn add_usage(&self, batch: &Batch) -> impl Future<Output = Result<bool, CountersError>> + Send;
+
+    /// The requests of `customer` by hour or day, from the one that `from` is in up to, not including, the second `to`;
+    /// in order of time, then of key, endpoint and class.
+    fn usage_of(
+        &self,
+        customer: &str,
+        from: i64,
+        to: i64,
+        step: Step,
+    ) -> impl Future<Output = Result<Vec<UsageRow>, CountersError>> + Send;
 }
 
 /// One request that asks to pass.
@@ -101,11 +129,12 @@ impl Rate {
 }
 
 /// The answer to a [`Spend`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Whether the request may pass.
     pub decision: Decision,
-    /// Calls used in the period, this request included if it was admitted. May be above a lowered limit.
+    /// Calls used in the period, this request included if it was admitted, without those given back. May be above a
+    /// lowered limit.
     pub used: u64,
     /// Calls left of the limit; `None` without one.
     pub remaining: Option<u64>,
@@ -113,6 +142,8 @@ pub struct Outcome {
     pub rate: Option<RateState>,
     /// What it came to in credits; `None` when the request had no grants to draw on.
     pub credits: Option<Credits>,
+    /// Which grants the request has drawn on; empty where it has taken no credits.
+    pub drawn: Vec<Drawn>,
 }
 
 /// Whether a request may pass.
@@ -222,4 +253,9 @@ pub(crate) fn validate_customer(customer: &str) -> Result<(), CountersError> {
 
 pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(['{', '}'])
+}
+
+/// A name that can stand beside others.
+pub(crate) fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
 }

@@ -21,7 +21,7 @@ use crate::index::{CustomerEntry, InForce, Index, KeyEntry, ObjectName, TierEntr
 use crate::limits::Limits;
 use crate::request::RequestView;
 use crate::token::Verifier;
-use crate::verdict::{Code, Denial, Identity, Permit};
+use crate::verdict::{Code, Denial, Identity, Permit, Whose};
 
 /// What the platform engineer has set.
 #[derive(Clone, Debug)]
@@ -54,8 +54,6 @@ pub struct Admission {
     identity: Identity,
     endpoint: Option<Arc<Endpoint>>,
     inbound_headers: Vec<String>,
-    customer_uid: Arc<str>,
-    rate_key: Arc<str>,
     cost: u64,
     period: Period,
     quota: Option<u64>,
@@ -67,7 +65,7 @@ pub struct Admission {
 }
 
 /// What came of asking the counters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Counted {
     /// They have judged.
     Judged(Outcome),
@@ -87,7 +85,7 @@ struct Service<'a> {
 /// A request that passes the first step.
 pub enum Authorized {
     /// No credential is needed and none was read: it passes, uncounted.
-    Open(Permit),
+    Open(Box<Permit>),
     /// It passes if the counters have room for it.
     Metered(Box<Admission>),
 }
@@ -102,13 +100,14 @@ pub fn authorize(request: &RequestView<'_>, basis: Basis<'_>) -> Result<Authoriz
     }
     let asked = asked::of(request, basis.index)?;
     if asked.is_open(request) {
-        return Ok(Authorized::Open(Permit {
+        return Ok(Authorized::Open(Box::new(Permit {
             identity: None,
             endpoint: asked.endpoint.cloned(),
             inbound_headers: inbound_headers(request),
             limits: Limits::default(),
             credits_taken: 0,
-        }));
+            returnable: None,
+        })));
     }
     admit(request, &asked, basis)
         .map(|admission| Authorized::Metered(Box::new(admission)))
@@ -121,15 +120,34 @@ fn admit(
     basis: Basis<'_>,
 ) -> Result<Admission, Denial> {
     let asker = asker_of(request, basis)?;
-    let name = asker.customer();
-    let customer = customer_of(name, basis.index)?;
+    let customer = customer_of(asker.customer(), basis.index)?;
+    let whose = Whose {
+        uid: Arc::clone(&customer.uid),
+        customer: asker.customer().clone(),
+        counted_by: Arc::clone(asker.rate_key()),
+    };
+    admit_customer(request, asked, basis, (&asker, customer, &whose))
+        .map_err(|denial| denial.of(&whose))
+}
+
+fn admit_customer(
+    request: &RequestView<'_>,
+    asked: &Asked<'_>,
+    basis: Basis<'_>,
+    (asker, customer, whose): (&Asker<'_>, &CustomerEntry, &Whose),
+) -> Result<Admission, Denial> {
+    if customer.suspended {
+        let detail = "This customer is suspended; ask the provider of this API why.";
+        return Err(Denial::new(Code::Suspended, detail));
+    }
     if let Asker::Key(key) = asker
         && !key.allows(request.client)
     {
         let detail = "This API key may not be used from this address; its owner can change the allowed addresses.";
         return Err(Denial::new(Code::AddressDenied, detail));
     }
-    asked.permits(&asker)?;
+    asked.permits(asker)?;
+    let name = asker.customer();
     let service = service_of(name, basis)?;
     let subscription = basis.index.subscription_of(name);
     let checkout = subscription.and_then(|subscription| subscription.checkout_url.clone());
@@ -138,8 +156,6 @@ fn admit(
         _ => Box::default(),
     };
     Ok(Admission {
-        customer_uid: customer.uid.clone(),
-        rate_key: Arc::clone(asker.rate_key()),
         cost: asked.cost,
         period: service.period,
         quota: service.tier.quota,
@@ -149,7 +165,7 @@ fn admit(
         upgrade_at: checkout.or_else(|| basis.policy.billing_url.clone()),
         now: basis.now,
         identity: Identity {
-            customer: name.clone(),
+            whose: whose.clone(),
             subject: customer.subject.clone(),
             tier: service.name,
             key_id: asker.key_id().cloned(),
@@ -256,15 +272,10 @@ fn unusable(why: Unusable, takes_tokens: bool) -> Denial {
 
 /// The customer of a good credential. A key whose customer is gone is nobody's.
 fn customer_of<'a>(name: &ObjectName, index: &'a Index) -> Result<&'a CustomerEntry, Denial> {
-    let Some(customer) = index.customer(name) else {
+    index.customer(name).ok_or_else(|| {
         let detail = "The API key belongs to a customer that does not exist (any more).";
-        return Err(Denial::new(Code::InvalidCredential, detail));
-    };
-    if customer.suspended {
-        let detail = "This customer is suspended; ask the provider of this API why.";
-        return Err(Denial::new(Code::Suspended, detail));
-    }
-    Ok(customer)
+        Denial::new(Code::InvalidCredential, detail)
+    })
 }
 
 /// The tier in force and the month its quota counts in. Without a subscription, and after one lapsed, months are

@@ -4,6 +4,7 @@
 //! events; [`token`] knows a genuine access token; [`decide`] goes from one to the other by way of [`credential`]. No transport, no clock, no client, no
 //! `.await`: the gRPC server, the HTTP one, and the tests are fronts of this same code.
 
+pub mod class;
 pub mod credential;
 pub mod decide;
 #[cfg(test)]
@@ -12,7 +13,9 @@ pub mod http;
 pub mod index;
 mod limits;
 pub mod outage;
+pub mod outbox;
 mod protobuf;
+pub mod receipt;
 pub mod request;
 pub mod token;
 mod upstream;
@@ -22,4 +25,4 @@ pub mod wire;
 pub use decide::{Admission, Authorized, Counted, Policy, authorize};
 pub use index::Index;
 pub use request::RequestView;
-pub use verdict::{Code, Denial, Identity, Permit, Verdict};
+pub use verdict::{Code, Denial, Identity, Permit, Verdict, Whose};

@@ -22,7 +22,7 @@ pub enum Malformed {
 
 /// A field's value. Numbers of fixed width are skipped: nothing that is read has one.
 pub(crate) enum Value<'a> {
-    Varint,
+    Varint(u64),
     Fixed,
     Bytes(&'a [u8]),
 }
@@ -45,7 +45,8 @@ impl<'a> Fields<'a> {
         Ok(None)
     }
 
-    fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
+    /// The next field and its number.
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -55,7 +56,7 @@ impl<'a> Fields<'a> {
             return Err(Malformed::Unknown);
         }
         let value = match tag & 7 {
-            0 => self.varint().map(|_| Value::Varint)?,
+            0 => self.varint().map(Value::Varint)?,
             1 => self.take(8).map(|_| Value::Fixed)?,
             2 => {
                 let length = self.varint()?;
@@ -92,6 +93,18 @@ impl<'a> Fields<'a> {
         self.0 = rest;
         Ok(taken)
     }
+}
+
+/// Calls `read` with each field of `message` that holds bytes.
+pub(crate) fn each<'a>(
+    message: &'a [u8],
+    mut read: impl FnMut(u32, &'a [u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let mut fields = Fields::of(message);
+    while let Some((number, bytes)) = fields.next_bytes()? {
+        read(number, bytes)?;
+    }
+    Ok(())
 }
 
 /// A text field's value.

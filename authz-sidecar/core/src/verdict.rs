@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use glyph_crds::Endpoint;
+use glyph_usage::{Drawn, Period};
 use serde_json::json;
 
 use crate::index::ObjectName;
@@ -26,12 +27,44 @@ pub struct Permit {
     pub(crate) inbound_headers: Vec<String>,
     pub(crate) limits: Limits,
     pub(crate) credits_taken: u64,
+    pub(crate) returnable: Option<Taken>,
+}
+
+/// What a request has taken that is given back if the API fails.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) period: Period,
+    /// Calls of the quota.
+    pub(crate) calls: u64,
+    pub(crate) credits: Vec<Drawn>,
+}
+
+/// Whose request it is, as far as it is counted.
+#[derive(Clone, Debug)]
+pub struct Whose {
+    pub(crate) uid: Arc<str>,
+    pub(crate) customer: ObjectName,
+    pub(crate) counted_by: Arc<str>,
+}
+
+impl Whose {
+    /// The customer's UID, which its counters belong to.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// What rate and usage are counted by: the key's public id, or for access tokens their user, `sub:…`.
+    #[must_use]
+    pub fn counted_by(&self) -> &str {
+        &self.counted_by
+    }
 }
 
 /// Whose request passes.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub(crate) customer: ObjectName,
+    pub(crate) whose: Whose,
     pub(crate) subject: Option<Arc<str>>,
     pub(crate) tier: ObjectName,
     pub(crate) key_id: Option<Arc<str>>,
@@ -41,7 +74,7 @@ impl Identity {
     /// Whose request it is.
     #[must_use]
     pub fn customer(&self) -> &ObjectName {
-        &self.customer
+        &self.whose.customer
     }
 
     /// The customer's Cognito `sub`, where there is one.
@@ -60,6 +93,12 @@ impl Identity {
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
+    }
+
+    /// Whose it is, as far as it is counted.
+    #[must_use]
+    pub fn whose(&self) -> &Whose {
+        &self.whose
     }
 }
 
@@ -208,6 +247,7 @@ struct Refusal {
     limits: Limits,
     tier: Option<ObjectName>,
     endpoint: Option<Arc<Endpoint>>,
+    whose: Option<Whose>,
     cause: Option<Cow<'static, str>>,
     wanting_key_of: Option<usize>,
 }
@@ -217,7 +257,8 @@ impl Denial {
     /// request.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        let (retry_after, link, limits, tier, endpoint, cause, wanting_key_of) = Default::default();
+        let (retry_after, link, limits, tier, endpoint, whose, cause, wanting_key_of) =
+            Default::default();
         Self(Box::new(Refusal {
             code,
             detail,
@@ -226,6 +267,7 @@ impl Denial {
             limits,
             tier,
             endpoint,
+            whose,
             cause,
             wanting_key_of,
         }))
@@ -257,6 +299,11 @@ impl Denial {
 
     pub(crate) fn on_tier(mut self, tier: &ObjectName) -> Self {
         self.0.tier = Some(tier.clone());
+        self
+    }
+
+    pub(crate) fn of(mut self, whose: &Whose) -> Self {
+        self.0.whose = Some(whose.clone());
         self
     }
 
@@ -302,6 +349,12 @@ impl Denial {
             .endpoint
             .as_ref()
             .map(|endpoint| endpoint.name.as_str())
+    }
+
+    /// Whose request is refused, where it came to that.
+    #[must_use]
+    pub fn whose(&self) -> Option<&Whose> {
+        self.0.whose.as_ref()
     }
 
     /// What the operator's log should say, where the fault is not the caller's. Never holds a secret.

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use glyph_authz_core::index::{Change, Kind};
+use glyph_authz_core::index::Change;
 use kube::api::{Api, DynamicObject, ListParams, ObjectList, WatchEvent, WatchParams};
 use kube::{Error, Result};
 
-use super::Retry;
+use super::{Retry, Watching};
 
 /// Objects that are asked for at once when all are listed.
 const PAGE: u32 = 1_000;
@@ -24,22 +24,26 @@ const LATE: Duration = Duration::from_secs(5);
 const GONE: u16 = 410;
 
 /// Tells `tell` all there is and every change, for ever. Failures are waited out; what was told stays.
-pub(super) async fn follow(kind: Kind, api: Api<DynamicObject>, mut tell: impl FnMut(Change)) {
+pub(super) async fn follow(
+    api: Api<DynamicObject>,
+    watching: Watching<'_>,
+    mut tell: impl FnMut(Change),
+) {
     let mut retry = Retry::default();
+    watching.is_broken();
     loop {
-        let error = match list(&api, &mut tell).await {
-            Ok(changes) => go_on(kind, changes, &mut retry, &mut tell).await,
+        let error = match list(&api, watching, &mut tell).await {
+            Ok(changes) => go_on(changes, &mut retry, &mut tell).await,
             Err(error) => error,
         };
         if !is_gone(&error) {
-            wait(kind, &error, &mut retry).await;
+            wait(watching, &error, &mut retry).await;
         }
     }
 }
 
 /// Tells changes until what was known is too old to go on from.
 async fn go_on(
-    kind: Kind,
     mut changes: Changes<'_>,
     retry: &mut Retry,
     tell: &mut impl FnMut(Change),
@@ -50,7 +54,7 @@ async fn go_on(
             match changes.next().await {
                 Ok(change) => break tell(change),
                 Err(error) if is_gone(&error) => return error,
-                Err(error) => wait(kind, &error, retry).await,
+                Err(error) => wait(changes.watching, &error, retry).await,
             }
         }
     }
@@ -59,6 +63,7 @@ async fn go_on(
 /// Tells all there is, and what changes meanwhile. Gives the watch to go on with.
 async fn list<'a>(
     api: &'a Api<DynamicObject>,
+    watching: Watching<'a>,
     tell: &mut impl FnMut(Change),
 ) -> Result<Changes<'a>> {
     // No version is asked for, so it is the latest state: an older one would bring revoked keys back.
@@ -66,6 +71,7 @@ async fn list<'a>(
     let version = first.metadata.resource_version.clone().unwrap_or_default();
     let mut changes = Changes {
         api,
+        watching,
         version,
         open: None,
     };
@@ -107,7 +113,9 @@ fn is_gone(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == GONE)
 }
 
-async fn wait(kind: Kind, error: &Error, retry: &mut Retry) {
+async fn wait(watching: Watching<'_>, error: &Error, retry: &mut Retry) {
+    watching.is_broken();
+    let kind = watching.kind;
     if retry.is_failing() {
         tracing::debug!(kind = kind.as_str(), "failed to watch again: {error}");
     } else {
@@ -122,6 +130,7 @@ async fn wait(kind: Kind, error: &Error, retry: &mut Retry) {
 /// Every change since a version. Goes on where it was after an end or an error.
 struct Changes<'a> {
     api: &'a Api<DynamicObject>,
+    watching: Watching<'a>,
     version: String,
     open: Option<BoxStream<'static, Result<WatchEvent<DynamicObject>>>>,
 }
@@ -135,6 +144,7 @@ impl Changes<'_> {
                 closed => {
                     let params = WatchParams::default().timeout(WATCH_SECONDS);
                     let stream = self.api.watch(&params, &self.version).await?;
+                    self.watching.stands();
                     closed.insert(stream.boxed())
                 }
             };
@@ -146,6 +156,8 @@ impl Changes<'_> {
                     return Err(error);
                 }
                 Ok(None) | Err(_) => {
+                    // Until it is open again, which may take as long as a connection that hangs.
+                    self.watching.is_broken();
                     self.open = None;
                     continue;
                 }

@@ -366,8 +366,9 @@ fn the_two_configurations_of_envoy_differ_in_how_they_ask_only() {
         ),
         (
             "# No header of a request is logged",
-            Some("typed_extension_protocol_options"),
+            Some(r#"key: "%REQ(X-GLYPH-KEY-ID)%""#),
         ),
+        ("\n  clusters:\n", Some("typed_extension_protocol_options")),
         ("    - name: api\n      type: STATIC", None),
     ] {
         let other = end.map(|end| match end {

@@ -19,5 +19,6 @@ mod outages;
 mod rpc;
 mod stage;
 mod startup;
+mod usage;
 mod users;
 mod watches;

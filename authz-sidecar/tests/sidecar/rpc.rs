@@ -11,12 +11,16 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_client::Authorizati
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use glyph_authz::gate::Gate;
+use glyph_authz::usage::{Usage, UsageSource};
 use glyph_authz::{Settings, server};
 use glyph_authz_core::index::{Change, Kind};
 use glyph_crds::api_key_format::Peppers;
 use glyph_harness::Result;
 use glyph_runtime::clock::SystemClock;
-use glyph_usage::{Counters, CountersError, Outcome, Period, Spend};
+use glyph_usage::{
+    Batch, Charge, Counters, CountersError, CreditsUsed, GivenBack, Outcome, Period, Spend, Step,
+    UsageRow,
+};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -117,7 +121,28 @@ impl Counters for Faulty {
         panic!("on purpose")
     }
 
-    async fn used_credits(&self, _: &[&str]) -> Result<Vec<BTreeMap<String, i64>>, CountersError> {
+    async fn give_back(&self, _: &Charge) -> Result<GivenBack, CountersError> {
+        panic!("on purpose")
+    }
+
+    async fn used_credits(
+        &self,
+        _: &[&str],
+    ) -> Result<Vec<BTreeMap<String, CreditsUsed>>, CountersError> {
+        panic!("on purpose")
+    }
+
+    async fn add_usage(&self, _: &Batch) -> Result<bool, CountersError> {
+        panic!("on purpose")
+    }
+
+    async fn usage_of(
+        &self,
+        _: &str,
+        _: i64,
+        _: i64,
+        _: Step,
+    ) -> Result<Vec<UsageRow>, CountersError> {
         panic!("on purpose")
     }
 }
@@ -128,7 +153,8 @@ fn faulty_gate(key: &str) -> Gate<Faulty, SystemClock> {
     let hashes = json!([{"value": hash_of(&peppers, key), "pepperVersion": 1}]);
     let settings = Settings::parse_from(["glyph-authz"]);
     let peppers = Peppers::parse(&peppers).unwrap();
-    let gate = Gate::new(&settings, &[None], peppers, Faulty, SystemClock);
+    let (usage, _) = Usage::new(UsageSource::Checks, "test".to_owned());
+    let gate = Gate::new(&settings, &[None], peppers, Faulty, SystemClock, usage);
     let object = |name: &str, spec, status| {
         let metadata = json!({"namespace": "shop", "name": name, "uid": name});
         let object = json!({"metadata": metadata, "spec": spec, "status": status});

@@ -248,6 +248,27 @@ always may. */}}
 {{- end }}
 {{- end }}
 
+{{/* The alerts, with the values that stand in them between @, and each with its runbook. */}}
+{{- define "glyph.alerts" -}}
+{{- $rule := .Values.monitoring.prometheusRule }}
+{{- $text := .Files.Get "files/alerts.yaml" }}
+{{- range $name := list "window" "baseline" }}
+{{- $text = replace (printf "@%s@" $name) (get $rule $name) $text }}
+{{- end }}
+{{- range $group := list "for" "thresholds" }}
+{{- range $name, $value := get $rule $group }}
+{{- $text = replace (printf "@%s.%s@" $group $name) (toString $value) $text }}
+{{- end }}
+{{- end }}
+{{- $alerts := fromYaml $text }}
+{{- range $alerts.groups }}
+{{- range .rules }}
+{{- $_ := set .annotations "runbook_url" (printf "%s#%s" $rule.runbookUrl (lower .alert)) }}
+{{- end }}
+{{- end }}
+{{- toYaml $alerts }}
+{{- end }}
+
 {{/* What puts a policy in force. Takes a list: the root, the name, and the namespaces; none is all. */}}
 {{- define "glyph.policyBinding" -}}
 apiVersion: admissionregistration.k8s.io/v1

@@ -147,13 +147,16 @@ pub struct CreditGrantStatus {
     /// Credits used, as of `asOf`: never lowered. A lost counter begins here.
     #[serde(default)]
     pub used: i64,
+    /// Credits of `used` that were given back, because the call that took them failed: never lowered.
+    #[serde(default)]
+    pub returned: i64,
     /// Credits that a refund or a dispute takes back, used or not.
     #[serde(default)]
     pub taken_back: i64,
-    /// Credits of `takenBack` that were used already, so that they could not be taken.
+    /// Credits of `takenBack` that were used already and not given back, so that they could not be taken.
     #[serde(default)]
     pub owed: i64,
-    /// When `used` was last seen to have grown.
+    /// When `used` or `returned` was last seen to have grown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Time>,
 }

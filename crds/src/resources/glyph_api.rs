@@ -62,6 +62,10 @@ pub struct GlyphApiSpec {
     validation = rules::rule(
         "!has(self.auth) || self.auth != 'None' || !has(self.cost)",
         "cost needs a key that pays it; remove cost, or set auth: Required or Optional",
+    ),
+    validation = rules::rule(
+        "!has(self.auth) || self.auth != 'None' || !has(self.chargeOn)",
+        "chargeOn needs a key that pays; remove chargeOn, or set auth: Required or Optional",
     )
 )]
 pub struct Endpoint {
@@ -101,6 +105,11 @@ pub struct Endpoint {
     // No default in the schema: `kubectl apply` takes a list whose items were given some for changed, each time.
     #[serde(default, skip_serializing_if = "Auth::is_required")]
     pub auth: Auth,
+    /// Which requests pay: `Always` (all that are let through), or `Success` (what they took is given back when the API fails:
+    /// a 5xx, no answer, or one that breaks off); default `Always`. Needs Envoy's access log (docs/sidecar.md).
+    // No default in the schema, as above.
+    #[serde(default, skip_serializing_if = "ChargeOn::is_always")]
+    pub charge_on: ChargeOn,
 }
 
 /// A method of HTTP (RFC 9110 section 9, RFC 5789).
@@ -166,6 +175,24 @@ impl Auth {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     fn is_required(&self) -> bool {
         *self == Self::Required
+    }
+}
+
+/// Which requests pay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ChargeOn {
+    /// All that are let through.
+    #[default]
+    Always,
+    /// Those that the API answered. What others took is given back.
+    Success,
+}
+
+impl ChargeOn {
+    /// Whether it is the default.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_always(&self) -> bool {
+        *self == Self::Always
     }
 }
 

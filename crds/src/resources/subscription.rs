@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Intent, LocalRef, PeriodStatus, conditions_schema};
+use crate::common::{BilledPrice, Intent, LocalRef, PeriodStatus, conditions_schema};
 use crate::rules;
 
 /// A customer's wish for a tier, paid through Stripe.
@@ -135,6 +135,21 @@ pub struct SubscriptionStatus {
     /// Tier that Stripe bills for, which is the one in force while paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// What Stripe bills; absent for a price that Glyph does not sell by (tiered, decimal, other intervals).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<BilledPrice>,
+    /// When the subscription began (Stripe's `start_date`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When its trial ends, or ended (Stripe's `trial_end`); absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_ends_at: Option<Time>,
+    /// When the operator first saw it unpaid; gone once it is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpaid_since: Option<Time>,
+    /// When Stripe ended it (Stripe's `ended_at`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
     /// Stripe's current period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_period: Option<PeriodStatus>,

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Auth;
+use crate::{Auth, ChargeOn};
 
 fn endpoint(name: &str, methods: &[Method], path: &str) -> Endpoint {
     Endpoint {
@@ -11,6 +11,7 @@ fn endpoint(name: &str, methods: &[Method], path: &str) -> Endpoint {
         cost: None,
         scopes: Vec::new(),
         auth: Auth::Required,
+        charge_on: ChargeOn::Always,
     }
 }
 

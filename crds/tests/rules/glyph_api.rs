@@ -135,6 +135,17 @@ pub const MADE: &[Made] = &[
             "cost needs a key that pays it; remove cost, or set auth: Required or Optional",
         ),
     ),
+    (
+        "{endpoints: [{name: a, path: /a, chargeOn: Success}, {name: b, path: /b, auth: Optional, chargeOn: Always}]}",
+        ACCEPTED,
+    ),
+    (
+        "{endpoints: [{name: a, path: /a, auth: None, chargeOn: Success}]}",
+        refused(
+            "spec.endpoints[0]",
+            "chargeOn needs a key that pays; remove chargeOn, or set auth: Required or Optional",
+        ),
+    ),
 ];
 
 #[tokio::test]

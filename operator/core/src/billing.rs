@@ -260,10 +260,7 @@ impl Terms {
     /// Minor units a year.
     #[must_use]
     pub fn a_year(&self) -> i64 {
-        match self.interval {
-            Interval::Month => self.amount.saturating_mul(12),
-            Interval::Year => self.amount,
-        }
+        self.interval.a_year(self.amount)
     }
 }
 
@@ -360,6 +357,12 @@ pub struct StripeSubscription {
     pub billing_cycle_anchor: Option<Timestamp>,
     /// When Stripe made it; the oldest of several wins.
     pub created: Timestamp,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When its trial ends or ended.
+    pub trial_end: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
     /// Whose subscription it is, if ours.
     pub owner: Option<Owner>,
 }

@@ -28,8 +28,17 @@ pub struct Observed {
     pub customer_exists: bool,
     /// What is known of its payment; without it, what was taken back before stays so.
     pub payment: Option<CreditPurchaseStatus>,
-    /// Credits used, by the counters, where they were asked.
-    pub counted: Option<i64>,
+    /// What the counters say, where they were asked.
+    pub counted: Option<Counted>,
+}
+
+/// What is counted of a grant's credits. Both numbers only grow, so the higher one is the later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Credits taken by calls.
+    pub used: i64,
+    /// Credits given back of these, because the calls failed.
+    pub returned: i64,
 }
 
 /// A grant needs no action.
@@ -72,7 +81,13 @@ pub fn left(spec: &CreditGrantSpec, status: &CreditGrantStatus, now: Timestamp) 
     if is_expired(spec, now) {
         return 0;
     }
-    (spec.credits - status.taken_back - status.used).max(0)
+    (spec.credits - status.taken_back - net_used(status)).max(0)
+}
+
+/// Credits that were taken and not given back.
+#[must_use]
+pub fn net_used(status: &CreditGrantStatus) -> i64 {
+    (status.used - status.returned).max(0)
 }
 
 fn is_expired(spec: &CreditGrantSpec, now: Timestamp) -> bool {
@@ -92,7 +107,7 @@ pub fn balance<'a>(
         let status = grant.status.clone().unwrap_or_default();
         (
             granted + grant.spec.credits - status.taken_back,
-            used + status.used,
+            used + net_used(&status),
             rest + left(&grant.spec, &status, now),
         )
     })
@@ -112,14 +127,17 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<CreditGrantSt
     } = observed;
     let mut status = status.clone();
     status.observed_generation = *generation;
-    if let Some(counted) = counted.filter(|counted| *counted > status.used) {
-        status.used = counted;
+    if let Some(Counted { used, returned }) = *counted
+        && (used > status.used || returned > status.returned)
+    {
+        status.used = status.used.max(used);
+        status.returned = status.returned.max(returned);
         status.as_of = Some(Time(*now));
     }
     if let Some(payment) = payment {
         status.taken_back = taken_back(spec.credits, payment);
     }
-    status.owed = (status.used - (spec.credits - status.taken_back)).max(0);
+    status.owed = (net_used(&status) - (spec.credits - status.taken_back)).max(0);
     let findings = match next {
         Next::Wait(blocker) => Findings::blocked(blocker),
         Next::Done => {
@@ -136,7 +154,7 @@ pub fn status(observed: &Observed, next: &Next<Action>) -> Settled<CreditGrantSt
 }
 
 fn state(spec: &CreditGrantSpec, status: &CreditGrantStatus, now: Timestamp) -> GrantState {
-    if spec.credits - status.taken_back - status.used > 0 {
+    if spec.credits - status.taken_back - net_used(status) > 0 {
         return if is_expired(spec, now) {
             GrantState::Expired
         } else {

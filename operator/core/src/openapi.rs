@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use glyph_crds::routing::is_template;
-use glyph_crds::{Auth, Endpoint, GlyphApiSpec, Method, Unmatched};
+use glyph_crds::{Auth, ChargeOn, Endpoint, GlyphApiSpec, Method, Unmatched};
 use serde_json::Value;
 
 /// The operations of a path item, in the order they are written out in.
@@ -73,6 +73,7 @@ pub fn spec_of(document: &Value) -> Result<GlyphApiSpec, OpenApiError> {
                 cost: None,
                 scopes,
                 auth,
+                charge_on: ChargeOn::Always,
             });
         }
     }

@@ -12,7 +12,8 @@ use glyph_operator_core::account::names::digest;
 use glyph_runtime::Secret;
 use glyph_runtime::credentials::Credentials;
 use glyph_usage::{
-    Attempts as Made, Counters as _, CountersError, Period, RedisCounters, Unavailable,
+    Attempts as Made, Counters as _, CountersError, Period, RedisCounters, Step, Unavailable,
+    UsageRow,
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +71,17 @@ impl LateCounters {
     pub(super) async fn used(&self, customer: &str, period: Period) -> Option<u64> {
         let counters = self.get().ok()?;
         counters.used(customer, period).await.ok()
+    }
+
+    /// Requests of a customer by hour or day.
+    pub(super) async fn usage(
+        &self,
+        customer: &str,
+        from: i64,
+        to: i64,
+        step: Step,
+    ) -> Result<Vec<UsageRow>, CountersError> {
+        self.get()?.usage_of(customer, from, to, step).await
     }
 
     async fn attempt(&self, who: &str, window: Duration) -> Result<Made, CountersError> {

@@ -1,7 +1,6 @@
 //! The client against moto's Cognito, and against answers of AWS' that moto never gives.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -19,6 +18,11 @@ const SECRET: &str = "canarysecretaccesskey";
 
 /// A client with these settings, and access keys of its own.
 fn client(settings: &[(&'static str, &str)]) -> CognitoIdentity {
+    counted(settings, &Metrics::default())
+}
+
+/// The same, counting in `metrics`.
+fn counted(settings: &[(&'static str, &str)], metrics: &Metrics) -> CognitoIdentity {
     let mut settings: Vec<_> = settings
         .iter()
         .map(|&(name, value)| (name, value.to_owned()))
@@ -30,7 +34,7 @@ fn client(settings: &[(&'static str, &str)]) -> CognitoIdentity {
         found.map(|(_, value)| value.clone())
     };
     let credentials = Credentials::with_environment(&CredentialArgs::default(), environment);
-    CognitoIdentity::new(credentials.unwrap())
+    CognitoIdentity::new(credentials.unwrap(), metrics)
 }
 
 fn of(cognito: &Cognito) -> CognitoIdentity {
@@ -96,6 +100,28 @@ async fn a_pool_that_is_not_there_names_its_setting() {
 }
 
 #[tokio::test]
+async fn calls_are_counted_by_operation_and_outcome_and_name_nobody() {
+    let cognito = Cognito::start().await.unwrap();
+    let metrics = Metrics::default();
+    let settings = [(ENDPOINT, cognito.url()), (USER_POOL, cognito.pool_id())];
+    let identity = counted(&settings, &metrics);
+    let ada = "ada@example.com";
+    assert_eq!(identity.user(ada).await.unwrap(), None);
+    identity.create_user(ada, ada).await.unwrap();
+    identity.create_user(ada, ada).await.unwrap();
+    let text = metrics.encode().unwrap();
+    for line in [
+        r#"glyph_cognito_calls_total{operation="AdminGetUser",outcome="missing"} 1"#,
+        r#"glyph_cognito_calls_total{operation="AdminCreateUser",outcome="ok"} 1"#,
+        r#"glyph_cognito_calls_total{operation="AdminCreateUser",outcome="exists"} 1"#,
+        r#"glyph_cognito_call_duration_seconds_count{operation="AdminCreateUser"} 2"#,
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("ada"), "{text}");
+}
+
+#[tokio::test]
 async fn without_a_pool_nothing_is_asked_and_the_setting_is_named() {
     let identity = client(&[]);
     assert!(!identity.configured());
@@ -122,7 +148,7 @@ async fn settings_that_change_are_in_force_at_the_next_call() {
         credentials_dir: Some(files.path().to_owned()),
     };
     let credentials = Credentials::with_environment(&args, |_| None).unwrap();
-    let identity = CognitoIdentity::new(credentials.clone());
+    let identity = CognitoIdentity::new(credentials.clone(), &Metrics::default());
     assert!(!identity.configured());
 
     write(USER_POOL, cognito.pool_id());
@@ -242,7 +268,7 @@ async fn the_secret_access_key_stands_in_no_log_line_at_trace() {
 async fn without_access_keys_the_setting_is_named() {
     let environment = |name: &str| (name == USER_POOL).then(|| "eu-central-1_pool".to_owned());
     let credentials = Credentials::with_environment(&CredentialArgs::default(), environment);
-    let identity = CognitoIdentity::new(credentials.unwrap());
+    let identity = CognitoIdentity::new(credentials.unwrap(), &Metrics::default());
     let error = identity.user("ada").await.unwrap_err();
     assert_eq!(error.class, FailureClass::Credential("AWS_ACCESS_KEY_ID"));
 }

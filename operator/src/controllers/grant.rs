@@ -43,7 +43,10 @@ impl<B: Billing, I: Identity> Controller<B, I> for Grants {
             status: grant.reported(),
             customer_exists: customer.is_some(),
             payment: paid.into_iter().next().and_then(|purchase| purchase.status),
-            counted: world.shared.credits.used(&grant.uid().unwrap_or_default()),
+            counted: world
+                .shared
+                .credits
+                .counted(&grant.uid().unwrap_or_default()),
             spec,
         })
     }

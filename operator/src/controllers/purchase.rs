@@ -6,6 +6,7 @@ use glyph_crds::{
     GrantSource, GrantSourceType,
 };
 use glyph_operator_core::billing::{CheckoutState, PackCheckout, PackCheckoutParams, Payment};
+use glyph_operator_core::happening::{self, Happening};
 use glyph_operator_core::purchase::{
     self, Action, CREATE_CHECKOUT, Grant, Observed, Pack, current,
 };
@@ -28,6 +29,10 @@ pub struct Purchases;
 
 impl Reported for CreditPurchase {
     const MANAGER: &'static str = "glyph-credit-purchase-controller";
+
+    fn happened(before: &CreditPurchaseStatus, after: &CreditPurchaseStatus) -> Vec<Happening> {
+        happening::of_purchase(before, after)
+    }
 }
 
 impl<B: Billing, I: Identity> Controller<B, I> for Purchases {

@@ -11,6 +11,7 @@ use glyph_operator_core::billing::{
     CheckoutParams, CheckoutSession, CheckoutState, Owner, Schedule, ScheduleParams,
     StripeSubscription, SubscriptionParams, Terms,
 };
+use glyph_operator_core::happening::{self, Happening};
 use glyph_operator_core::subscription::{
     self, Action, CREATE_CHECKOUT, CREATE_SCHEDULE, CREATE_SUBSCRIPTION, Observed, Payer, Plan,
     current,
@@ -33,6 +34,10 @@ pub struct Subscriptions;
 
 impl Reported for Subscription {
     const MANAGER: &'static str = "glyph-subscription-controller";
+
+    fn happened(before: &SubscriptionStatus, after: &SubscriptionStatus) -> Vec<Happening> {
+        happening::of_subscription(before, after)
+    }
 }
 
 impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
@@ -134,7 +139,14 @@ impl<B: Billing, I: Identity> Controller<B, I> for Subscriptions {
             Action::ReleaseSchedule(id) => {
                 billing.release_schedule(&id).await?;
             }
-            Action::Cancel(id) => billing.cancel_subscription(&id).await?,
+            Action::Cancel(id) => {
+                billing.cancel_subscription(&id).await?;
+                // No status is written any more that would tell of it.
+                let state = object.status.as_ref().and_then(|status| status.state);
+                if state.is_some() && !is_final(state) {
+                    world.shared.counted.happenings.count(&[Happening::Ended]);
+                }
+            }
             Action::RemoveFinalizer => return remove_finalizers(world, object).await,
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use glyph_runtime::admin::Metrics;
 use glyph_runtime::credentials::{CredentialArgs, Credentials};
 use glyph_runtime::logs::LogArgs;
 
@@ -27,7 +28,7 @@ impl Cognito {
     pub(super) async fn run(self) -> anyhow::Result<String> {
         self.logs.init()?;
         let credentials = Credentials::load(&self.credentials)?;
-        let changes = CognitoIdentity::new(credentials)
+        let changes = CognitoIdentity::new(credentials, &Metrics::default())
             .set_up(self.dry_run)
             .await?;
         let mut text = String::new();

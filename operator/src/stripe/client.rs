@@ -143,7 +143,10 @@ impl Client {
             let secret = (self.0.credentials.get(SECRET_KEY))
                 .map_err(|missing| Failure::new(FailureClass::Credential(SECRET_KEY), missing))?;
             let http_request = self.request(method, request, key, secret.expose())?;
-            self.0.rate.slot(deadline).await.map_err(|wait| {
+            let asked = Instant::now();
+            let slot = self.0.rate.slot(deadline).await;
+            self.0.metrics.waited(asked.elapsed());
+            slot.map_err(|wait| {
                 let message = "more calls than STRIPE_MAX_REQUESTS_PER_SECOND lets through";
                 Failure::new(FailureClass::Throttled(Some(wait)), message)
             })?;

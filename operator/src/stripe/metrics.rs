@@ -26,6 +26,7 @@ pub(super) struct CallMetrics {
     calls: Family<Call, Counter>,
     retries: Family<Route, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
+    waits: Histogram,
 }
 
 impl CallMetrics {
@@ -36,6 +37,7 @@ impl CallMetrics {
             calls: Family::default(),
             retries: Family::default(),
             seconds: Family::new_with_constructor(buckets),
+            waits: Histogram::new([0.001, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]),
         };
         metrics.register(|registry| {
             let about = "Calls to Stripe by route and outcome";
@@ -48,8 +50,15 @@ impl CallMetrics {
                 about,
                 families.seconds.clone(),
             );
+            let about = "Seconds that a call to Stripe waited for STRIPE_MAX_REQUESTS_PER_SECOND";
+            registry.register("stripe_limit_wait_seconds", about, families.waits.clone());
         });
         families
+    }
+
+    /// An attempt waited so long for the limit of calls a second.
+    pub(super) fn waited(&self, time: Duration) {
+        self.waits.observe(time.as_secs_f64());
     }
 
     /// One call has ended.

@@ -258,6 +258,12 @@ pub(super) struct Subscription {
     latest_invoice: Value,
     #[serde(with = "second::required")]
     created: Timestamp,
+    #[serde(default, with = "second::optional")]
+    start_date: Option<Timestamp>,
+    #[serde(default, with = "second::optional")]
+    trial_end: Option<Timestamp>,
+    #[serde(default, with = "second::optional")]
+    ended_at: Option<Timestamp>,
     #[serde(default)]
     metadata: Metadata,
 }
@@ -380,6 +386,9 @@ impl From<Subscription> for billing::StripeSubscription {
             cancel_at: wire.cancel_at,
             billing_cycle_anchor: wire.billing_cycle_anchor,
             created: wire.created,
+            started: wire.start_date,
+            trial_end: wire.trial_end,
+            ended: wire.ended_at,
             owner: owner(&wire.metadata),
         }
     }

@@ -56,6 +56,49 @@ async fn one_of_two_leads_both_answer_webhooks_and_the_other_takes_over_at_once(
         .await;
 }
 
+/// Sums over replicas are right, also while they change places.
+#[tokio::test]
+async fn the_figures_of_the_business_are_the_leaders_alone_and_the_next_ones_are_the_same() {
+    let stage = Stage::new("two-figures").await;
+    let (first, second) = two(&stage).await;
+    stage.tiers().await;
+    stage.customer("ada").await;
+    let figures = async |operator: &Service| {
+        let metrics = get(&format!("{}/metrics", operator.admin_url())).await;
+        let text = metrics.unwrap().text();
+        let ours = |line: &&str| {
+            [
+                "glyph_mrr",
+                "glyph_customers",
+                "glyph_signups",
+                "glyph_resources",
+            ]
+            .iter()
+            .any(|name| line.starts_with(name))
+        };
+        let mut lines: Vec<_> = text.lines().filter(ours).map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let shown = poll_until("the figures of the leader", SOON, async || {
+        let figures = figures(&first).await;
+        figures
+            .contains(&"glyph_customers 1.0".to_owned())
+            .then_some(figures)
+    });
+    let shown = shown.await.unwrap();
+    assert!(
+        shown.contains(&"glyph_signups_30_days 1.0".to_owned()),
+        "{shown:?}"
+    );
+    let mrr = r#"glyph_mrr_minor_units{tier="starter",currency="usd"} 0.0"#;
+    assert!(shown.contains(&mrr.to_owned()), "{shown:?}");
+    assert_eq!(figures(&second).await, Vec::<String>::new());
+    first.kill();
+    until_leading(&second).await;
+    assert_eq!(figures(&second).await, shown);
+}
+
 /// CASE 9.
 #[tokio::test]
 async fn a_leader_stopped_in_mid_create_and_woken_later_makes_nothing_twice() {

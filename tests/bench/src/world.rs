@@ -32,6 +32,7 @@ const ADMITTED: Outcome = Outcome {
         full_after: std::time::Duration::from_millis(50),
     }),
     credits: None,
+    drawn: Vec::new(),
 };
 
 /// An index, and all else that a decision takes.

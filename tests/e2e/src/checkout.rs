@@ -1,13 +1,46 @@
 //! What a person does on Stripe's checkout page: opens the link, types a card's number, sends the form.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use glyph_harness::net::{get, send};
+use glyph_stripe_sim::Control;
 use hyper::Request;
 
 /// Stripe's test card that pays.
 pub const CARD_THAT_PAYS: &str = "4242 4242 4242 4242";
 /// Stripe's test card that the bank declines.
 pub const CARD_DECLINED: &str = "4000 0000 0000 0002";
+
+/// Stripe's test card that can be attached and never charged.
+pub const CARD_THAT_FAILS: &str = "4000 0000 0000 0341";
+
+/// Replaces the card of the customer `id` (`cus_…`) in Stripe's portal, to which the API's own site gives a session.
+///
+/// # Errors
+/// When the portal does not take it.
+pub async fn replace_card(control: &Control, id: &str, card: &str) -> Result<()> {
+    let session = control
+        .in_dashboard(
+            "POST",
+            "/v1/billing_portal/sessions",
+            &format!("customer={id}"),
+        )
+        .map_err(|said| anyhow!("no portal session: {said}"))?;
+    let url = session["url"]
+        .as_str()
+        .context("a portal session has no URL")?;
+    let form = format!("card_number={}", card.replace(' ', "+"));
+    let request = Request::post(format!("{url}/card"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form)?;
+    let answer = send(request).await?;
+    ensure!(
+        answer.status == 303,
+        "expected the portal to take the card; came {} {}",
+        answer.status,
+        answer.text()
+    );
+    Ok(())
+}
 
 /// Pays at `link` as a browser does, up to the redirect to the seller's own page; gives that page's address.
 ///

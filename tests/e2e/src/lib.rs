@@ -13,5 +13,6 @@ pub mod flow;
 pub mod measures;
 pub mod report;
 pub mod resources;
+pub mod scrape;
 pub mod story;
 pub mod world;

@@ -10,6 +10,7 @@ mod latency;
 mod permutations;
 mod quiet;
 mod rollout;
+mod usage;
 mod year;
 
 use clap::Subcommand;
@@ -25,6 +26,7 @@ pub use latency::Latency;
 pub use permutations::Permutations;
 pub use quiet::Quiet;
 pub use rollout::Rollout;
+pub use usage::Usage;
 pub use year::Year;
 
 /// A measure, with its settings.
@@ -48,6 +50,8 @@ pub enum Measure {
     Install(Install),
     /// Load through Envoy on a real node while the release is upgraded, rolled back and its pods are killed.
     Rollout(Rollout),
+    /// 10,000 calls of a known mix, a sidecar killed among them: what was counted and given back, against what was sent.
+    Usage(Usage),
     /// A year of a customer's life by Stripe's clock, checked at each step in four places.
     Year(Year),
 }
@@ -68,6 +72,7 @@ impl Measure {
             Self::Quiet(settings) => settings.take().await,
             Self::Install(settings) => settings.take().await,
             Self::Rollout(settings) => settings.take().await,
+            Self::Usage(settings) => settings.take().await,
             Self::Year(settings) => settings.take().await,
         }
     }

@@ -8,17 +8,26 @@ mod secrets;
 mod stage;
 
 use std::ops::Deref;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use futures::future::try_join_all;
 use glyph_harness::net::Answer;
-use glyph_harness::{ControlPlane, Envoy, Program, Redis, Service, Upstream, poll_until};
+use glyph_harness::{
+    ControlPlane, Envoy, Program, Redis, Service, Settings, Upstream, poll_until, run_folder,
+};
+use jiff::Timestamp;
 
 pub use secrets::Secrets;
 pub use stage::{KEY_FIELD, Kind, SOON, Stage};
 
 use crate::caller::{Caller, code, said};
 use crate::resources;
+use crate::scrape::Scrape;
+
+/// The operator is at rest when it has done nothing for so long.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// How large a world is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +36,7 @@ pub struct Wanted {
     log: &'static str,
     movable: bool,
     free_path: Option<&'static str>,
-    account_api: bool,
+    operator: &'static [(&'static str, &'static str)],
 }
 
 impl Wanted {
@@ -39,7 +48,7 @@ impl Wanted {
             log: "info",
             movable: false,
             free_path: None,
-            account_api: false,
+            operator: &[],
         }
     }
 
@@ -55,20 +64,20 @@ impl Wanted {
         Self { log, ..self }
     }
 
+    /// With further settings of the operator.
+    #[must_use]
+    pub fn operator(self, settings: &'static [(&'static str, &'static str)]) -> Self {
+        Self {
+            operator: settings,
+            ..self
+        }
+    }
+
     /// With a clock that can be moved ([`Stage::pass_time`]): Stripe's, Redis' and the programs'.
     #[must_use]
     pub fn movable(self) -> Self {
         Self {
             movable: true,
-            ..self
-        }
-    }
-
-    /// With the account API.
-    #[must_use]
-    pub fn account_api(self) -> Self {
-        Self {
-            account_api: true,
             ..self
         }
     }
@@ -104,6 +113,8 @@ pub struct World<'a> {
     pub upstream: Upstream,
     /// The ways in.
     pub gateways: Vec<Gateway>,
+    /// Where the operator looks for credentials first: empty.
+    pub credentials: PathBuf,
 }
 
 impl<'a> World<'a> {
@@ -129,14 +140,17 @@ impl<'a> World<'a> {
             Some(clock) => Redis::start_by(clock, &options).await?,
             None => Redis::start_with(&options).await?,
         };
+        let credentials = run_folder("credentials")?;
         let (operator, gateways) = tokio::try_join!(
             async {
                 let settings = stage
                     .operator_settings()
+                    .set("GLYPH_CREDENTIALS_DIR", credentials.to_string_lossy())
                     .set("REDIS_URL", stage.secrets.redis_url(redis.port()))
-                    .set("GLYPH_ACCOUNT_API", wanted.account_api.to_string())
                     .set("GLYPH_CREDITS_CHECKPOINT", "1")
                     .set("GLYPH_LOG", wanted.log);
+                let more = wanted.operator.iter();
+                let settings = more.fold(settings, |all, (name, value)| all.set(name, *value));
                 Ok(Service::start(Program::Operator, settings).await?)
             },
             try_join_all(
@@ -149,6 +163,7 @@ impl<'a> World<'a> {
             redis,
             upstream,
             gateways,
+            credentials,
         })
     }
 
@@ -158,6 +173,59 @@ impl<'a> World<'a> {
     /// When the world was made without one.
     pub fn gateway(&self) -> Result<&Gateway> {
         self.gateways.first().context("this world has no gateway")
+    }
+
+    /// Settings of one more sidecar.
+    #[must_use]
+    pub fn sidecar_settings(&self) -> Settings {
+        sidecar_settings(&self.stage, &self.redis)
+    }
+
+    /// Where the counters are.
+    #[must_use]
+    pub fn redis_url(&self) -> String {
+        self.stage.secrets.redis_url(self.redis.port())
+    }
+
+    /// An Envoy that asks two sidecars in turn, and tells either how requests ended.
+    ///
+    /// # Errors
+    /// When the example has no place for what is added, or Envoy does not start.
+    pub async fn envoy_before(&self, sidecars: [&Service; 2]) -> Result<Envoy> {
+        let sidecars = sidecars.map(Service::address);
+        let config = envoy::before_two(sidecars, self.upstream.address())?;
+        Ok(Envoy::start(&config).await?)
+    }
+
+    /// Waits until the operator has done nothing for a while: for a pass that is under way when time passes, weeks lie
+    /// between its look at the clock and its look at Stripe, where outside of a story there are milliseconds.
+    ///
+    /// # Errors
+    /// When it does not come to rest.
+    pub async fn at_rest(&self) -> Result<()> {
+        let (mut last, mut since) = (None, Instant::now());
+        let rest = poll_until("the operator to come to rest", SOON, async || {
+            let passes = Scrape::of(&self.operator)
+                .await
+                .ok()?
+                .all("glyph_reconciles_total");
+            let control = self.stripe.control();
+            let now = Some((passes, control.requests().len(), control.deliveries().len()));
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            (since.elapsed() > QUIET).then_some(())
+        });
+        Ok(rest.await?)
+    }
+
+    /// How many seconds a moment (`2028-03-01T09:00`, UTC) is ahead of Stripe's clock.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn seconds_until(&self, moment: &str) -> Result<i64> {
+        let moment: Timestamp = format!("{moment}:00Z").parse()?;
+        Ok(moment.as_second() - self.stripe.control().now())
     }
 
     /// Waits until every sidecar knows what was made before this call: it makes one more customer with a key and
@@ -187,6 +255,20 @@ impl<'a> Deref for World<'a> {
     }
 }
 
+fn sidecar_settings(stage: &Stage<'_>, redis: &Redis) -> Settings {
+    let settings = stage
+        .secrets
+        .sidecar(stage.program_settings(), redis.port());
+    // The default of 20 ms is for production; here a whole cluster, and often a compiler, share two cores.
+    settings
+        .tokens_of(stage.cognito)
+        .set("GLYPH_JWKS_REFRESH", "10")
+        .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
+        .set("GLYPH_LOG", "info")
+        .set("GLYPH_USAGE", "access-log")
+        .set("GLYPH_REDIS_DEADLINE", "200")
+}
+
 impl Gateway {
     /// Starts a sidecar and an Envoy that asks it.
     async fn start(
@@ -195,15 +277,7 @@ impl Gateway {
         upstream: &Upstream,
         wanted: Wanted,
     ) -> Result<Self> {
-        let settings = stage
-            .secrets
-            .sidecar(stage.program_settings(), redis.port());
-        let settings = settings
-            .tokens_of(stage.cognito)
-            .set("GLYPH_DEFAULT_TIER", resources::DEFAULT_TIER)
-            .set("GLYPH_LOG", wanted.log);
-        // The default of 20 ms is for production; here a whole cluster, and often a compiler, share two cores.
-        let settings = settings.set("GLYPH_REDIS_DEADLINE", "200");
+        let settings = sidecar_settings(stage, redis).set("GLYPH_LOG", wanted.log);
         let sidecar = Service::start(Program::Authz, settings).await?;
         let config = envoy::config(sidecar.address(), upstream.address(), wanted.free_path)?;
         let envoy = Envoy::start(&config).await?;

@@ -21,6 +21,7 @@ pub mod node;
 pub mod pool;
 mod process;
 mod progress;
+pub mod prometheus;
 pub mod proxy;
 pub mod redis;
 pub mod service;
@@ -38,6 +39,7 @@ pub use net::poll_until;
 pub use nginx::{Nginx, NginxConfig};
 pub use node::{Network, Node};
 pub use progress::say;
+pub use prometheus::{Prometheus, promtool};
 pub use redis::Redis;
 pub use service::{Program, Service, Settings};
 pub use store::{run_folder, workspace_root};
@@ -68,6 +70,7 @@ pub async fn get_all() -> Result<()> {
     let installed = store::blocking(|| {
         redis::ensure()?;
         clock::ensure()?;
+        prometheus::ensure()?;
         nginx::ensure()
     });
     tokio::try_join!(built, fetched, installed).map(drop)

@@ -1,5 +1,7 @@
 //! The API that is sold, as a sample: it answers the published client, and echoes what reached it to everyone else. It runs
-//! in this process, or in a pod as the program `upstream`.
+//! in this process, or in a pod as the program `upstream`. At some paths it fails: see `failing`.
+
+mod failing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use crate::net::{free_port, loopback};
 pub struct Upstream {
     address: SocketAddr,
     requests: Arc<AtomicU64>,
+    asked: failing::Asked,
     serving: JoinHandle<()>,
 }
 
@@ -42,8 +45,10 @@ impl Upstream {
             .await
             .map_err(Error::io(format!("listen on {address}")))?;
         let requests = Arc::new(AtomicU64::new(0));
+        let asked = failing::Asked::default();
         let app = Router::new()
             .route("/glyph_agent/ask", post(ask))
+            .merge(failing::routes(asked.clone()))
             .fallback(echo)
             .layer(middleware::from_fn_with_state(Arc::clone(&requests), count));
         let serving = tokio::spawn(async move {
@@ -53,6 +58,7 @@ impl Upstream {
         Ok(Self {
             address,
             requests,
+            asked,
             serving,
         })
     }
@@ -61,6 +67,12 @@ impl Upstream {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether a request for `/silent/{id}` reached it, by its id.
+    pub fn asked_for(&self) -> impl Fn(&str) -> bool + Send + Sync + use<> {
+        let asked = self.asked.clone();
+        move |id| asked.contains(id)
     }
 
     /// How many requests reached it.

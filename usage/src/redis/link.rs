@@ -345,8 +345,13 @@ impl Line {
         &mut self,
         source: &str,
         hash: &str,
-        command: impl Fn(&str, &str) -> Cmd,
+        arguments: impl Fn(&mut Cmd),
     ) -> RedisResult<T> {
+        let command = |verb, script: &str| {
+            let mut command = cmd(verb);
+            arguments(command.arg(script));
+            command
+        };
         match self.query(&command("EVALSHA", hash)).await {
             // What was not run was not counted either.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -354,14 +359,6 @@ impl Line {
             }
             answer => answer,
         }
-    }
-
-    /// Sends all of `pipeline` in one go.
-    pub(super) async fn query_all<T: FromRedisValue>(
-        &mut self,
-        pipeline: &Pipeline,
-    ) -> RedisResult<T> {
-        pipeline.query_async(&mut self.connection).await
     }
 }
 

@@ -6,9 +6,10 @@ const RATE: Rate = Rate {
     burst: 8,
 };
 const QUOTA_KEY: &str = "glyph:{c-1}:quota:100";
+const RETURNED_KEY: &str = "glyph:{c-1}:returned:100";
 const RATE_KEY: &str = "glyph:{c-1}:rate:k-1";
 
-/// The words of a request's command, after `EVALSHA hash`.
+/// The words of a request's command, after `EVALSHA` and the hash.
 fn words(rate: Option<Rate>, grants: &[Grant]) -> Vec<String> {
     let spend = Spend {
         customer: "c-1",
@@ -24,17 +25,25 @@ fn words(rate: Option<Rate>, grants: &[Grant]) -> Vec<String> {
         grants,
     };
     let floors = Floors {
-        quota: 3,
-        credits: vec![5; grants.len()],
+        quota: Counted {
+            used: 3,
+            returned: 1,
+        },
+        credits: vec![
+            Counted {
+                used: 5,
+                returned: 2
+            };
+            grants.len()
+        ],
     };
-    let command = script_command("EVALSHA", "hash", &spend, &floors);
+    let mut command = Cmd::new();
+    spend_arguments(&mut command, &spend, &floors);
     let word = |word: redis::Arg<&[u8]>| match word {
         redis::Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
         _ => panic!("a cursor or other word"),
     };
-    let words: Vec<_> = command.args_iter().map(word).collect();
-    assert_eq!(words[..2], ["EVALSHA", "hash"]);
-    words[2..].to_vec()
+    command.args_iter().map(word).collect()
 }
 
 #[test]
@@ -43,13 +52,25 @@ fn all_keys_of_a_request_have_the_customer_as_their_one_hash_tag() {
         id: id.into(),
         available: 7,
         floor: 4,
+        returned: 0,
         expires_at,
     };
     let grants = [grant("g-1", Some(150)), grant("g-2", None)];
     let credits = "glyph:{c-1}:credits";
     let never = i64::MAX.to_string();
-    let shared = ["3", QUOTA_KEY, RATE_KEY, credits, "2", "9", "3", "200"];
-    let listed = ["g-1", "7", "5", "150", "g-2", "7", "5", &never];
+    let shared = [
+        "4",
+        QUOTA_KEY,
+        RETURNED_KEY,
+        RATE_KEY,
+        credits,
+        "2",
+        "9",
+        "3",
+        "1",
+        "200",
+    ];
+    let listed = ["g-1", "7", "5", "2", "150", "g-2", "7", "5", "2", &never];
     let rated = words(Some(RATE), &grants);
     assert_eq!(rated, [&shared[..], &["250000.0", "8"], &listed].concat());
     let unrated = words(None, &grants);
@@ -59,10 +80,21 @@ fn all_keys_of_a_request_have_the_customer_as_their_one_hash_tag() {
 #[test]
 fn a_request_without_grants_sends_no_word_of_credits() {
     let rated = [
-        "2", QUOTA_KEY, RATE_KEY, "2", "9", "3", "200", "250000.0", "8",
+        "3",
+        QUOTA_KEY,
+        RETURNED_KEY,
+        RATE_KEY,
+        "2",
+        "9",
+        "3",
+        "1",
+        "200",
+        "250000.0",
+        "8",
     ];
     assert_eq!(words(Some(RATE), &[]), rated);
-    assert_eq!(words(None, &[]), ["1", QUOTA_KEY, "2", "9", "3", "200"]);
+    let bare = ["2", QUOTA_KEY, RETURNED_KEY, "2", "9", "3", "1", "200"];
+    assert_eq!(words(None, &[]), bare);
 }
 
 #[test]

@@ -77,6 +77,7 @@ async fn a_year_without_a_request_forgets_no_credit_spent_and_ends_the_grants_th
         id: id.into(),
         available: 5,
         floor: 0,
+        returned: 0,
         expires_at,
     };
     let grants = [grant("ends", Some(now + 1000)), grant("stays", None)];

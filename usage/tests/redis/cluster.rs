@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use glyph_harness::redis::RedisCluster;
 use glyph_usage::{
-    Counters, CountersError, DEFAULT_DEADLINE, Grant, RedisCounters, Spend, Unavailable,
+    Counters, CountersError, CreditsUsed, DEFAULT_DEADLINE, Grant, RedisCounters, Spend,
+    Unavailable,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -317,6 +318,7 @@ async fn credits_of_customers_on_many_nodes_are_read_at_once() {
         id: "grant".into(),
         available: 100,
         floor: 0,
+        returned: 0,
         expires_at: None,
     }];
     for (customer, cost) in customers.iter().zip(1..) {
@@ -332,7 +334,7 @@ async fn credits_of_customers_on_many_nodes_are_read_at_once() {
     let names: Vec<_> = customers.iter().map(String::as_str).collect();
     let read = counters.used_credits(&names).await.unwrap();
     let expected: Vec<_> = (1..=30)
-        .map(|cost| BTreeMap::from([("grant".to_owned(), cost)]))
+        .map(|used| BTreeMap::from([("grant".to_owned(), CreditsUsed { used, returned: 0 })]))
         .collect();
     assert_eq!(read, expected);
 }

@@ -11,6 +11,7 @@ mod clock;
 mod cluster;
 mod credits;
 mod exact;
+mod give_back;
 mod keys;
 mod life;
 mod places;

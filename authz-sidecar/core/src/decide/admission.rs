@@ -1,19 +1,19 @@
 //! What the counters are asked for a request, and what becomes of it by their word.
 
-use glyph_crds::OverQuota;
-use glyph_usage::{Decision, Outcome, Period, Spend};
+use glyph_crds::{ChargeOn, OverQuota};
+use glyph_usage::{Decision, Drawn, Outcome, Period, Spend};
 use jiff::Timestamp;
 
 use super::{Admission, Counted};
 use crate::index::ObjectName;
 use crate::limits::{Limits, Window};
-use crate::verdict::{Code, Denial, Permit, Verdict};
+use crate::verdict::{Code, Denial, Permit, Taken, Verdict};
 
 impl Admission {
     /// Whose request it is.
     #[must_use]
     pub fn customer(&self) -> &ObjectName {
-        &self.identity.customer
+        &self.identity.whose.customer
     }
 
     /// What the request takes of the quota.
@@ -26,8 +26,8 @@ impl Admission {
     #[must_use]
     pub fn spend(&self) -> Spend<'_> {
         Spend {
-            customer: &self.customer_uid,
-            key_id: &self.rate_key,
+            customer: &self.identity.whose.uid,
+            key_id: &self.identity.whose.counted_by,
             cost: self.cost,
             period: self.period,
             limit: match self.over_quota {
@@ -47,7 +47,7 @@ impl Admission {
     pub fn settle(self, counted: Counted) -> Verdict {
         let outcome = match counted {
             Counted::Judged(outcome) => outcome,
-            Counted::AwayAdmitted => return Ok(self.permit(Limits::default(), 0)),
+            Counted::AwayAdmitted => return Ok(self.permit(Limits::default(), 0, None)),
             Counted::AwayRefused => {
                 return Err(self.told(Denial::unavailable("the counters are away")));
             }
@@ -56,7 +56,8 @@ impl Admission {
         let denial = match outcome.decision {
             Decision::Admitted => {
                 let taken = outcome.credits.map_or(0, |credits| credits.taken);
-                return Ok(self.permit(limits, taken));
+                let returnable = self.returnable(taken, outcome.drawn);
+                return Ok(self.permit(limits, taken, returnable));
             }
             Decision::RateLimited { retry_after } => {
                 let detail = match self.identity.key_id {
@@ -73,19 +74,31 @@ impl Admission {
         Err(self.told(denial.limits(limits)))
     }
 
-    fn permit(self, limits: Limits, credits_taken: u64) -> Permit {
+    /// What is given back if the API fails, where the endpoint says so.
+    fn returnable(&self, credits_taken: u64, drawn: Vec<Drawn>) -> Option<Taken> {
+        let endpoint = self.endpoint.as_ref()?;
+        (endpoint.charge_on == ChargeOn::Success && self.cost > 0).then(|| Taken {
+            period: self.period,
+            calls: self.cost.saturating_sub(credits_taken),
+            credits: drawn,
+        })
+    }
+
+    fn permit(self, limits: Limits, credits_taken: u64, returnable: Option<Taken>) -> Permit {
         Permit {
             identity: Some(self.identity),
             endpoint: self.endpoint,
             inbound_headers: self.inbound_headers,
             limits,
             credits_taken,
+            returnable,
         }
     }
 
     /// A denial that knows whose request, and what it was for.
     fn told(&self, denial: Denial) -> Denial {
         denial
+            .of(&self.identity.whose)
             .on_tier(&self.identity.tier)
             .at(self.endpoint.as_ref())
     }

@@ -33,6 +33,7 @@ fn outcome(decision: Decision, used: u64) -> Counted {
         remaining: None,
         rate: Some(rate),
         credits: None,
+        drawn: Vec::new(),
     })
 }
 

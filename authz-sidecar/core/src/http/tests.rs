@@ -25,13 +25,14 @@ fn answer(world: &World, method: &str, target: &str, fields: Fields<'_>) -> Http
     let verdict = request
         .and_then(|request| authorize(&request, world.basis()))
         .and_then(|authorized| match authorized {
-            Authorized::Open(permit) => Ok(permit),
+            Authorized::Open(permit) => Ok(*permit),
             Authorized::Metered(admission) => admission.settle(Counted::Judged(Outcome {
                 decision: Decision::Admitted,
                 used: 3,
                 remaining: Some(97),
                 rate: None,
                 credits: None,
+                drawn: Vec::new(),
             })),
         });
     HttpAnswer::of(dialect, &verdict)

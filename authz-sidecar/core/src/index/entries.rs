@@ -187,8 +187,9 @@ impl Entry for GrantEntry {
         let status = grant.status.unwrap_or_default();
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         let available = count(grant.spec.credits.saturating_sub(status.taken_back));
-        let floor = count(status.used);
-        if grant.metadata.deletion_timestamp.is_some() || floor >= available {
+        let (floor, returned) = (count(status.used), count(status.returned));
+        let used_up = floor.saturating_sub(returned) >= available;
+        if grant.metadata.deletion_timestamp.is_some() || used_up {
             return Ok(None);
         }
         let created = grant.metadata.creation_timestamp;
@@ -199,6 +200,7 @@ impl Entry for GrantEntry {
                 id: grant.metadata.uid.ok_or("metadata.uid is missing")?.into(),
                 available,
                 floor,
+                returned,
                 expires_at: grant.spec.expires_at.map(|end| end.0.as_second()),
             },
         }))

@@ -11,6 +11,10 @@ use crate::verdict::{Denial, Permit, Verdict};
 const OVERWRITE: u64 = 2;
 /// `google.rpc.Code.PERMISSION_DENIED`. Anything but 0 denies; the caller sees the HTTP status beside it.
 const PERMISSION_DENIED: u64 = 7;
+/// Where Envoy keeps the metadata of this filter, which goes to its access log and nowhere else.
+pub(super) const METADATA: &str = "envoy.filters.http.ext_authz";
+/// Name of the receipt in it.
+pub(super) const RECEIPT: &str = "receipt";
 /// Longer than all but a few answers, so that writing one allocates once.
 const USUAL_LENGTH: usize = 768;
 
@@ -22,11 +26,20 @@ impl Answer {
     /// The answer that says `verdict`.
     #[must_use]
     pub fn of(verdict: &Verdict) -> Self {
-        let mut writer = Writer::with_capacity(USUAL_LENGTH);
-        match verdict {
-            Ok(permit) => ok(&mut writer, permit),
-            Err(denial) => denied(&mut writer, denial),
-        }
+        Self(written(verdict).finish().into())
+    }
+
+    /// The answer that says `verdict`, with a receipt for the access log.
+    #[must_use]
+    pub fn with_receipt(verdict: &Verdict, receipt: &str) -> Self {
+        let mut writer = written(verdict);
+        // `dynamic_metadata`, a `Struct` with one text.
+        writer.message(4, |metadata| {
+            metadata.message(1, |entry| {
+                entry.text(1, RECEIPT);
+                entry.message(2, |value| value.text(3, receipt));
+            });
+        });
         Self(writer.finish().into())
     }
 
@@ -35,6 +48,15 @@ impl Answer {
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
+}
+
+fn written(verdict: &Verdict) -> Writer {
+    let mut writer = Writer::with_capacity(USUAL_LENGTH);
+    match verdict {
+        Ok(permit) => ok(&mut writer, permit),
+        Err(denial) => denied(&mut writer, denial),
+    }
+    writer
 }
 
 /// `status {code: OK}` and `OkHttpResponse`.

@@ -6,20 +6,8 @@
 
 use std::net::IpAddr;
 
-use crate::protobuf::{Fields, Malformed, text};
+use crate::protobuf::{Malformed, each, text};
 use crate::request::RequestView;
-
-/// Calls `read` with each field of `message` that holds bytes.
-fn each<'a>(
-    message: &'a [u8],
-    mut read: impl FnMut(u32, &'a [u8]) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
-    let mut fields = Fields::of(message);
-    while let Some((number, bytes)) = fields.next_bytes()? {
-        read(number, bytes)?;
-    }
-    Ok(())
-}
 
 /// Reads a `CheckRequest`.
 ///

@@ -1,5 +1,7 @@
 //! Both directions against `envoy-types`, and against bytes that are no message at all.
 
+mod access_log;
+
 use std::collections::HashMap;
 
 use envoy_types::pb::envoy::config::core::v3 as core;
@@ -91,6 +93,7 @@ fn admitted() -> Counted {
         remaining: Some(97),
         rate: None,
         credits: None,
+        drawn: Vec::new(),
     })
 }
 
@@ -262,6 +265,7 @@ fn a_refusal_by_the_counters_carries_the_limits_and_when_to_come_back() {
         remaining: Some(0),
         rate: None,
         credits: Some(Credits { taken: 0, left: 3 }),
+        drawn: Vec::new(),
     };
     let verdict = verdict(&World::usual(), &message, Counted::Judged(refused));
     let (_, denied) = as_envoy_reads(&verdict).unwrap_err();

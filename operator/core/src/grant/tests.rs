@@ -26,6 +26,10 @@ fn settled(observed: &Observed) -> CreditGrantStatus {
     status(observed, &plan(observed)).status
 }
 
+fn counted(used: i64, returned: i64) -> Option<Counted> {
+    Some(Counted { used, returned })
+}
+
 fn payment(value: Value) -> Option<CreditPurchaseStatus> {
     Some(serde_json::from_value(value).unwrap())
 }
@@ -42,15 +46,38 @@ fn a_grant_is_recorded_once_its_customer_exists() {
 
 #[test]
 fn what_was_used_grows_and_is_never_lowered() {
-    let used = settled(&observed(100, |o| o.counted = Some(40)));
+    let used = settled(&observed(100, |o| o.counted = counted(40, 0)));
     assert_eq!((used.used, used.as_of.is_some()), (40, true));
     let lost = settled(&observed(100, |o| {
-        o.counted = Some(0);
+        o.counted = counted(0, 0);
         o.status = used.clone();
     }));
     assert_eq!(lost, used, "a counter that was lost changes nothing");
-    let all = settled(&observed(100, |o| o.counted = Some(100)));
+    let all = settled(&observed(100, |o| o.counted = counted(100, 0)));
     assert_eq!(all.state, Some(GrantState::Exhausted));
+}
+
+#[test]
+fn what_was_given_back_can_be_used_again_and_is_never_owed() {
+    let all = settled(&observed(100, |o| o.counted = counted(100, 0)));
+    let back = settled(&observed(100, |o| {
+        o.counted = counted(100, 30);
+        o.status = all.clone();
+    }));
+    assert_eq!((back.used, back.returned), (100, 30));
+    assert_eq!(back.state, Some(GrantState::Granted));
+    let spec = observed(100, |_| ()).spec;
+    assert_eq!(left(&spec, &back, NOW.parse().unwrap()), 30);
+    let lost = settled(&observed(100, |o| {
+        o.counted = counted(7, 3);
+        o.status = back.clone();
+    }));
+    assert_eq!(lost, back, "a counter that was lost changes nothing");
+    let refunded = settled(&observed(100, |o| {
+        o.status = back;
+        o.payment = payment(json!({"amountPaid": 1900, "amountRefunded": 1900}));
+    }));
+    assert_eq!((refunded.taken_back, refunded.owed), (100, 70));
 }
 
 #[test]
@@ -75,7 +102,7 @@ fn a_refund_after_the_credits_are_spent_is_owed_and_nothing_underflows() {
     for used in [0, 1, 50, 99, 100] {
         for refunded in [0, 1, 50, 99, 100] {
             let now = settled(&observed(100, |o| {
-                o.counted = Some(used);
+                o.counted = counted(used, 0);
                 o.payment = payment(json!({"amountPaid": 100, "amountRefunded": refunded}));
             }));
             let expected = (refunded, (used + refunded - 100).max(0));
@@ -93,7 +120,7 @@ fn a_refund_after_the_credits_are_spent_is_owed_and_nothing_underflows() {
 
 #[test]
 fn an_open_or_lost_dispute_takes_all_back_and_a_won_one_gives_it_back() {
-    let mut grant = observed(100, |o| o.counted = Some(30));
+    let mut grant = observed(100, |o| o.counted = counted(30, 0));
     for (disputed, taken, owed, state) in [
         ("None", 0, 0, GrantState::Granted),
         ("Open", 100, 30, GrantState::TakenBack),

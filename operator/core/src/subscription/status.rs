@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use glyph_crds::common::PeriodStatus;
+use glyph_crds::common::{BilledPrice, PeriodStatus};
 use glyph_crds::entitlement::{is_final, turning_points};
 use glyph_crds::{SubscriptionState as State, SubscriptionStatus};
 use jiff::{SignedDuration, Timestamp};
@@ -178,7 +178,7 @@ fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &Stri
         customer: _,
         state,
         price: _,
-        terms: _,
+        terms,
         item: _,
         quantity: _,
         others: _,
@@ -192,6 +192,9 @@ fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &Stri
         cancel_at,
         billing_cycle_anchor,
         created: _,
+        started,
+        trial_end,
+        ended,
         owner: _,
     } = found;
     let now = observed.meta.now;
@@ -199,6 +202,14 @@ fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &Stri
     status.invoice_url.clone_from(invoice_url);
     // A word that we do not know leaves the last known state in force, and the condition says so.
     status.state = state.or(status.state);
+    status.price = terms.as_ref().map(|terms| BilledPrice {
+        currency: terms.currency.clone(),
+        amount: terms.amount,
+        interval: terms.interval,
+    });
+    status.started_at = started.map(Time);
+    status.trial_ends_at = trial_end.map(Time);
+    status.ended_at = ended.map(Time);
     if let Some((start, end)) = period {
         status.current_period = Some(PeriodStatus {
             start: Time(*start),
@@ -212,9 +223,19 @@ fn take_state(status: &mut SubscriptionStatus, observed: &Observed, found: &Stri
     if let Some(billed) = billed {
         status.tier = Some(billed.name.clone());
     }
+    take_debt(status, billed.and_then(|billed| billed.grace_days), now);
+}
+
+/// Since when something is owed, and until when that is borne.
+fn take_debt(status: &mut SubscriptionStatus, grace_days: Option<u32>, now: Timestamp) {
+    let owes = matches!(
+        status.state,
+        Some(State::PastDue | State::Unpaid | State::Paused)
+    );
+    status.unpaid_since = owes.then(|| status.unpaid_since.take().unwrap_or(Time(now)));
     status.grace_until = match status.state {
         Some(State::PastDue) => {
-            let days = billed.and_then(|b| b.grace_days).map(i64::from);
+            let days = grace_days.map(i64::from);
             status
                 .grace_until
                 .take()

@@ -233,6 +233,9 @@ impl World {
             cancel_at: None,
             billing_cycle_anchor: Some(self.now),
             created: self.now,
+            started: Some(self.now),
+            trial_end: None,
+            ended: None,
             owner: Some(owner()),
         });
     }

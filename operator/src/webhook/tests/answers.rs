@@ -97,6 +97,28 @@ async fn an_event_about_nobody_is_acknowledged_and_so_is_a_type_nobody_knows() {
 }
 
 #[tokio::test]
+async fn the_age_of_what_stripe_signed_is_counted_and_of_nothing_else() {
+    let receiver = receiver(Owners::Nobody);
+    for (id, created) in [("evt_1", NOW - 40), ("evt_2", NOW + 5)] {
+        let mut event = event(id, "customer.created", json!({"id": "cus_1"}));
+        event["created"] = created.into();
+        receiver.signed(event.to_string()).await;
+        receiver
+            .send(request("t=1,v1=00", event.to_string().into()))
+            .await;
+    }
+    let text = receiver.metrics.encode().unwrap();
+    for line in [
+        "glyph_webhook_age_seconds_sum 40.0\n",
+        "glyph_webhook_age_seconds_count 2\n",
+        "glyph_webhook_age_seconds_bucket{le=\"30.0\"} 1\n",
+        "glyph_webhook_age_seconds_bucket{le=\"60.0\"} 2\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_kubernetes_that_is_away_answers_503_so_that_stripe_comes_again() {
     let answer = receiver(Owners::Ada).signed(customer_created()).await;
     assert_eq!(answer.status, 503);

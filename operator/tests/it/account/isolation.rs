@@ -122,8 +122,9 @@ async fn one_customer_reaches_nothing_of_anothers_by_any_path_and_id() {
                     }
                 });
                 let at = at.collect::<Vec<_>>().join("/");
-                let query = format!("{at}?cursor={id}&customer={id}");
-                for at in [at, query] {
+                let queries =
+                    ["cursor", "key_id", "customer"].map(|name| format!("{at}?{name}={id}"));
+                for at in queries.into_iter().chain([at]) {
                     let method: Method = method.to_uppercase().parse().unwrap();
                     let body = body(&document, operation, id);
                     let body = if body.is_null() {

@@ -250,7 +250,7 @@ fn timeless_field((name, value): (&String, &Value)) -> Option<(String, Value)> {
     // Ids, times, addresses and sentences that hold them: that they are there is all that can be compared.
     let varies = [
         "Id", "At", "Sub", "Url", "Until", "start", "end", "prefix", "value", "message", "asOf",
-        "grant", "Event", "Anchor",
+        "grant", "Event", "Anchor", "Since",
     ];
     let value = match value {
         // What was seen last, as a digest of ids: no part of what stands.

@@ -9,12 +9,10 @@ mod look;
 mod place;
 mod steps;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use glyph_harness::net::get;
 use glyph_harness::{ControlPlane, poll_until};
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::report::{Report, Table};
@@ -28,10 +26,6 @@ use steps::{BEGINS, STEPS, Step};
 const ACCOUNT: &str = "/v1/account";
 /// How long a place may take to say what it should; far above what it takes.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The operator is at rest when it has done nothing for so long.
-const QUIET: Duration = Duration::from_millis(500);
-/// What the operator counts its passes by.
-const PASSES: &str = "glyph_reconciles_total";
 /// The heading of the table.
 const COLUMNS: [&str; 6] = ["when", "what", "Stripe", "in force", "requests", ""];
 
@@ -62,7 +56,7 @@ impl Year {
         let plane = ControlPlane::shared().await?;
         let wanted = Wanted::gateways(1).movable().free_path(ACCOUNT);
         let world = World::start(plane, "year", wanted).await?;
-        world.pass_time(seconds_until(&world, BEGINS)?)?;
+        world.pass_time(world.seconds_until(BEGINS)?)?;
         deeds::put_on_sale(&world).await?;
         story.tell("everything runs, and the API is on sale");
         self.play(&world, &mut story).await
@@ -109,9 +103,9 @@ impl Outcome {
 
 /// Lets time pass up to the step, does its deed, and looks everywhere.
 async fn take(step: &Step, world: &World<'_>, customer: &mut Customer) -> Result<Outcome> {
-    let ahead = seconds_until(world, step.on)?;
+    let ahead = world.seconds_until(step.on)?;
     if ahead > 0 {
-        at_rest(world).await?;
+        world.at_rest().await?;
         world.pass_time(ahead)?;
     }
     deeds::perform(&step.deed, world, customer).await?;
@@ -162,29 +156,4 @@ async fn agreed(
     // In vain: then the last that was said is what counts.
     let _ = agreed.await;
     last.with_context(|| format!("failed to look at {place}"))
-}
-
-/// Waits until the operator has done nothing for a while: for a pass that is under way when time passes, weeks lie between
-/// its look at the clock and its look at Stripe, where outside of a story there are milliseconds.
-async fn at_rest(world: &World<'_>) -> Result<()> {
-    let metrics = format!("{}/metrics", world.operator.admin_url());
-    let (mut last, mut since) = (None, Instant::now());
-    let rest = poll_until("the operator to come to rest", DEADLINE, async || {
-        let told = get(&metrics).await.ok()?.text();
-        let passes = told.lines().filter(|line| line.starts_with(PASSES));
-        let passes: Vec<String> = passes.map(ToOwned::to_owned).collect();
-        let control = world.stripe.control();
-        let now = Some((passes, control.requests().len(), control.deliveries().len()));
-        if now != last {
-            (last, since) = (now, Instant::now());
-        }
-        (since.elapsed() > QUIET).then_some(())
-    });
-    Ok(rest.await?)
-}
-
-/// How far a moment of the story is ahead of Stripe's clock.
-fn seconds_until(world: &World<'_>, moment: &str) -> Result<i64> {
-    let moment: Timestamp = format!("{moment}:00Z").parse()?;
-    Ok(moment.as_second() - world.stripe.control().now())
 }

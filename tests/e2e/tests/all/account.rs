@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::support::{conforms_to_stripe, world};
 
+/// The account API is served.
+const ON: &[(&str, &str)] = &[("GLYPH_ACCOUNT_API", "true")];
+
 /// What the page has its reader do.
 #[derive(Debug)]
 enum Deed {
@@ -99,12 +102,7 @@ impl Reader<'_> {
         checkout::pay(self.known("URL"), CARD_THAT_PAYS).await?;
         let status = format!("{}/billing/status", self.known("ACCOUNT"));
         let active = poll_until("the plan to be in force", SOON, async || {
-            let request = hyper::Request::get(&status)
-                .header("authorization", format!("Bearer {}", self.known("TOKEN")))
-                .body(Vec::new());
-            let answer = glyph_harness::net::send(request.ok()?).await.ok()?;
-            let billing: Value = answer.json().ok()?;
-            (billing["tier"] == "starter").then_some(())
+            (self.look(&status).await?["tier"] == "starter").then_some(())
         });
         Ok(active.await?)
     }
@@ -114,6 +112,9 @@ impl Reader<'_> {
             Deed::Run(commands) => {
                 if commands.contains("$API/") {
                     self.until_the_key_works().await?;
+                }
+                if commands.contains("/billing/usage") {
+                    self.until_usage_is_told().await?;
                 }
                 self.run(&commands).await?;
                 if commands.contains("-X DELETE \"$ACCOUNT/api-keys") {
@@ -137,6 +138,29 @@ impl Reader<'_> {
             }
             Deed::Pay => self.pay().await,
         }
+    }
+
+    /// The call through Envoy is seen in the usage of its key.
+    async fn until_usage_is_told(&self) -> Result<()> {
+        let usage = format!("{}/billing/usage", self.known("ACCOUNT"));
+        let told = poll_until("the call to be told", SOON, async || {
+            let usage = self.look(&usage).await?;
+            let mut rows = usage["data"].as_array()?.iter();
+            let of_key =
+                |row: &&Value| row["key_id"] == self.known("KEY_ID") && row["class"] == "passed";
+            let passed = rows.find(of_key)?["requests"].as_u64()?;
+            (passed > 0 && usage["quota"]["used"].as_u64()? > 0).then_some(())
+        });
+        Ok(told.await?)
+    }
+
+    /// What is answered to the logged-in reader.
+    async fn look(&self, url: &str) -> Option<Value> {
+        let request = hyper::Request::get(url)
+            .header("authorization", format!("Bearer {}", self.known("TOKEN")))
+            .body(Vec::new());
+        let answer = glyph_harness::net::send(request.ok()?).await.ok()?;
+        answer.json().ok()
     }
 
     async fn until_the_key_works(&self) -> Result<()> {
@@ -182,7 +206,7 @@ fn is_complete(page: &str, document: &Value) -> Result<()> {
 
 #[tokio::test]
 async fn every_command_of_the_page_does_what_it_says_up_to_a_call_through_envoy() -> Result<()> {
-    let world = world("account", Wanted::gateways(1).account_api()).await?;
+    let world = world("account", Wanted::gateways(1).operator(ON)).await?;
     let free = resources::free_tier(resources::DEFAULT_TIER, Some(100));
     world.create(&free).await?;
     world.create(&resources::paid_tier("starter")).await?;

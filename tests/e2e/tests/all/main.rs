@@ -4,6 +4,7 @@
 
 mod account;
 mod chart;
+mod monitoring;
 mod outages;
 mod people;
 mod quota;

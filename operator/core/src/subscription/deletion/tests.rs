@@ -106,6 +106,9 @@ fn made(state: State) -> StripeSubscription {
         cancel_at: None,
         billing_cycle_anchor: None,
         created: deleted_at(),
+        started: None,
+        trial_end: None,
+        ended: None,
         owner: Some(owner()),
     }
 }

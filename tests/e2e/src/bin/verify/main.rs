@@ -17,7 +17,7 @@ use step::Step;
 use tally::Tally;
 
 /// What is checked, quick ones first.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step {
         name: "format",
         args: &["fmt", "--all", "--check"],
@@ -93,6 +93,11 @@ const STEPS: [Step; 17] = [
     Step {
         name: "measure chaos",
         args: &["measure", "chaos"],
+        counts_tests: false,
+    },
+    Step {
+        name: "measure usage",
+        args: &["measure", "usage"],
         counts_tests: false,
     },
     Step {

@@ -1,17 +1,15 @@
 //! What is done in a step: by the API's owner with kubectl, or by the customer on Stripe's pages.
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result};
 use glyph_crds::common::{Interval, LocalRef, RecurringPrice};
 use glyph_crds::{
     CreditPack, CreditPurchase, GlyphCustomer, Grace, OverQuota, Quota, Subscription, Tier,
     TierSpec,
 };
-use glyph_harness::net::send;
-use hyper::Request;
 use serde_json::json;
 
 use super::look::Customer;
-use crate::checkout::{self, CARD_THAT_PAYS};
+use crate::checkout::{self, CARD_THAT_FAILS, CARD_THAT_PAYS};
 use crate::resources;
 use crate::world::{SOON, World};
 
@@ -19,8 +17,6 @@ use crate::world::{SOON, World};
 pub(super) const CUSTOMER: &str = "ada";
 const PACK: &str = "extra-25";
 const PURCHASE: &str = "ada-extra";
-/// Stripe's test card that can be attached and never charged.
-const CARD_THAT_FAILS: &str = "4000 0000 0000 0341";
 
 /// What is done.
 #[derive(Clone, Copy, Debug)]
@@ -149,30 +145,13 @@ async fn buy_credits(world: &World<'_>) -> Result<()> {
     checkout::pay(&link, CARD_THAT_PAYS).await.map(drop)
 }
 
-/// On the page of a portal session, which the API's own site gives the customer.
+/// The one customer's, at Stripe.
 async fn replace_card(world: &World<'_>, card: &str) -> Result<()> {
     let control = world.stripe.control();
     let customers = control.objects("customer");
     let id = customers
         .first()
         .and_then(|customer| customer["id"].as_str());
-    let body = format!("customer={}", id.context("Stripe has no customer")?);
-    let session = control
-        .in_dashboard("POST", "/v1/billing_portal/sessions", &body)
-        .map_err(|said| anyhow!("no portal session: {said}"))?;
-    let url = session["url"]
-        .as_str()
-        .context("a portal session has no URL")?;
-    let form = format!("card_number={}", card.replace(' ', "+"));
-    let request = Request::post(format!("{url}/card"))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(form)?;
-    let answer = send(request).await?;
-    ensure!(
-        answer.status == 303,
-        "expected the portal to take the card; came {} {}",
-        answer.status,
-        answer.text()
-    );
-    Ok(())
+    let id = id.context("Stripe has no customer")?;
+    checkout::replace_card(control, id, card).await
 }

@@ -153,6 +153,9 @@ fn subscription_after(after: usize, meta: &Meta) -> Vec<StripeSubscription> {
         cancel_at: None,
         billing_cycle_anchor: Some(NOW),
         created: NOW,
+        started: Some(NOW),
+        trial_end: None,
+        ended: None,
         owner: Some(meta.owner.clone()),
     }]
 }
