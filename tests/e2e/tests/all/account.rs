@@ -143,15 +143,17 @@ impl Reader<'_> {
     /// The call through Envoy is seen in the usage of its key.
     async fn until_usage_is_told(&self) -> Result<()> {
         let usage = format!("{}/billing/usage", self.known("ACCOUNT"));
+        let mut last = None;
         let told = poll_until("the call to be told", SOON, async || {
-            let usage = self.look(&usage).await?;
+            let usage = &*last.insert(self.look(&usage).await?);
             let mut rows = usage["data"].as_array()?.iter();
             let of_key =
-                |row: &&Value| row["key_id"] == self.known("KEY_ID") && row["class"] == "passed";
+                |row: &&Value| row["key_id"] == self.known("KEY_ID") && row["class"] == "2xx";
             let passed = rows.find(of_key)?["requests"].as_u64()?;
             (passed > 0 && usage["quota"]["used"].as_u64()? > 0).then_some(())
         });
-        Ok(told.await?)
+        let told = told.await;
+        told.with_context(|| format!("{last:?} of {}", self.known("KEY_ID")))
     }
 
     /// What is answered to the logged-in reader.
