@@ -1,9 +1,11 @@
 //! The operator put together: watches and webhooks on every replica, controllers on the one that leads.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use futures::future::join_all;
 use glyph_operator_core::billing::Owner;
 use glyph_runtime::admin::Admin;
@@ -17,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use crate::account::{self, Account, LateCounters};
 use crate::cognito::CognitoIdentity;
 use crate::credits::UsedCredits;
 use crate::endpoint::{Registered, Registrar};
@@ -32,7 +35,7 @@ use crate::watches::{Stores, Wake, Watches};
 use crate::webhook::{self, Webhook};
 use crate::world::Shared;
 
-/// How long a server waits for open connections after it was told to stop.
+/// How long a server waits for open connections after it was told to stop, beside what requests may wait for.
 const LINGER: Duration = Duration::from_secs(5);
 /// Name of the operator in Events.
 const REPORTER: &str = "glyph-operator";
@@ -102,7 +105,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     );
     let every = settings.event_sweep();
     let sweep = Sweep::new(marker, billing, clock.clone(), every, &admin.metrics);
-    serve(&settings, receiver, admin, &mut tasks).await?;
+    let account = account_api(&settings, &shared, &scopes, &mut tasks)?;
+    serve(&settings, (receiver, account), admin, &mut tasks).await?;
 
     let retry = wake_on_change(credentials.clone(), scopes.clone(), stop.clone());
     tasks.spawn("credentials", endless(credentials.keep_fresh(stop.clone())));
@@ -169,6 +173,41 @@ fn register_endpoint(
     (registered, registrar)
 }
 
+/// The account API, where it is asked for.
+fn account_api(
+    settings: &Settings,
+    shared: &Shared<StripeBilling, CognitoIdentity>,
+    scopes: &[Scope],
+    tasks: &mut Tasks,
+) -> anyhow::Result<Option<Router>> {
+    if !settings.account.account_api {
+        return Ok(None);
+    }
+    let namespace = settings.account_namespace();
+    let covers = |scope: &&Scope| scope.namespace.as_ref().is_none_or(|of| *of == namespace);
+    let scope = scopes.iter().find(covers).with_context(|| {
+        format!("GLYPH_ACCOUNT_NAMESPACE names {namespace}, which is none of GLYPH_NAMESPACES: add it there")
+    })?;
+    let counters = LateCounters::default();
+    let connected = counters
+        .clone()
+        .keep_connected(shared.credentials.clone(), tasks.stop());
+    tasks.spawn("account counters", endless(connected));
+    tracing::info!(namespace, "serving the account API");
+    Ok(Some(account::router(Account {
+        client: shared.client.clone(),
+        stores: scope.stores.clone(),
+        namespace,
+        pool: Arc::new(shared.identity.clone()),
+        pages: Arc::new(shared.billing.clone()),
+        counters,
+        clock: shared.clock.clone(),
+        default_tier: shared.default_tier.clone(),
+        portal_return_url: settings.portal_return_url(),
+        settings: settings.account.clone(),
+    })))
+}
+
 /// Starts the watches, on every replica.
 fn follow(settings: &Settings, client: &Client, admin: &Admin, tasks: &mut Tasks) -> Vec<Scope> {
     let mut scopes = Vec::new();
@@ -201,10 +240,10 @@ fn follow(settings: &Settings, client: &Client, admin: &Admin, tasks: &mut Tasks
     scopes
 }
 
-/// Starts the webhook receiver and the admin port.
+/// Starts the webhook receiver with the account API beside it, and the admin port.
 async fn serve<O: OwnerLookup, E: Events>(
     settings: &Settings,
-    receiver: Webhook<O, E>,
+    (receiver, account): (Webhook<O, E>, Option<Router>),
     admin: Admin,
     tasks: &mut Tasks,
 ) -> anyhow::Result<()> {
@@ -216,24 +255,34 @@ async fn serve<O: OwnerLookup, E: Events>(
     let webhooks = bind(settings.listen, "Stripe's webhooks (GLYPH_LISTEN)").await?;
     tracing::info!(webhooks = %settings.listen, admin = %settings.admin_listen, "listening");
     let serving = admin.serve(admin_port, tasks.stop());
-    tasks.spawn("admin port", lingering(tasks.stop(), serving));
+    tasks.spawn("admin port", lingering(tasks.stop(), LINGER, serving));
     let stop = tasks.stop();
-    let router = webhook::router(receiver);
-    let serving = axum::serve(webhooks, router).with_graceful_shutdown(stop.cancelled_owned());
+    let router = webhook::router(receiver).merge(account.unwrap_or_default());
+    // The account API counts by address.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(webhooks, service).with_graceful_shutdown(stop.cancelled_owned());
     let serving = async move { serving.await };
-    tasks.spawn("webhooks", lingering(tasks.stop(), serving));
+    // A request of the account API may be waiting for what it made.
+    let linger = LINGER + account_wait(settings);
+    tasks.spawn("webhooks", lingering(tasks.stop(), linger, serving));
     Ok(())
 }
 
-/// A server that ends with its last request, and soon after `stop` even if a client holds a connection open on
+fn account_wait(settings: &Settings) -> Duration {
+    let account = Some(&settings.account).filter(|account| account.account_api);
+    account.map_or(Duration::ZERO, |account| account.wait())
+}
+
+/// A server that ends with its last request, and `linger` after `stop` even if a client holds a connection open on
 /// which it never asked for anything.
 async fn lingering(
     stop: CancellationToken,
+    linger: Duration,
     serving: impl Future<Output = std::io::Result<()>>,
 ) -> std::io::Result<()> {
     let patience = async {
         stop.cancelled().await;
-        tokio::time::sleep(LINGER).await;
+        tokio::time::sleep(linger).await;
     };
     tokio::select! {
         ended = serving => ended,

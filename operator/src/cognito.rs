@@ -15,6 +15,7 @@ use aws_sdk_cognitoidentityprovider::config::http::HttpResponse;
 use aws_sdk_cognitoidentityprovider::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, DeliveryMediumType};
 use aws_smithy_http_client::tls;
+use glyph_operator_core::account::password::PasswordRules;
 use glyph_operator_core::billing::FailureClass;
 use glyph_runtime::admin::Metrics;
 use glyph_runtime::credentials::{Credentials, MissingCredential};
@@ -28,6 +29,9 @@ use metrics::CallMetrics;
 
 mod failure;
 mod metrics;
+mod people;
+mod pool;
+mod token;
 
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
@@ -56,6 +60,8 @@ struct Shared {
     http: SharedHttpClient,
     /// The client, and the generation of credentials it was made from.
     client: Mutex<Option<(u64, Client)>>,
+    /// The pool's rules on passwords, and the generation of credentials they were read with.
+    rules: Mutex<Option<(u64, PasswordRules)>>,
     metrics: CallMetrics,
 }
 
@@ -71,6 +77,7 @@ impl CognitoIdentity {
             credentials,
             http,
             client: Mutex::new(None),
+            rules: Mutex::new(None),
             metrics: CallMetrics::new(metrics),
         }))
     }

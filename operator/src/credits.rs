@@ -26,9 +26,9 @@ use crate::world::World;
 mod balance;
 
 /// The setting that holds the URL of the counters.
-const REDIS_URL: &str = "REDIS_URL";
+pub const REDIS_URL: &str = "REDIS_URL";
 /// The setting that holds the authority which vouches for Redis' certificate, if everybody's do not.
-const REDIS_CA: &str = "REDIS_CA";
+pub const REDIS_CA: &str = "REDIS_CA";
 /// How long Redis may take: nobody waits for it here.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// So many turns there are from one look at everybody's quota to the next.

@@ -18,7 +18,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 async fn main() -> ExitCode {
     match Asked::parse() {
         Asked::Run(settings) => logged(glyph_operator::run(*settings).await),
-        Asked::Once(Command::Setup(setup)) => logged(setup.run().await),
+        Asked::Once(Command::Setup(setup)) => {
+            logged(setup.run().await.map(|told| print!("{told}")))
+        }
         Asked::Once(Command::ApiFromOpenApi(command)) => shown(command.yaml()),
     }
 }

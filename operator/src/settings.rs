@@ -8,6 +8,7 @@ use clap::Parser;
 use glyph_operator_core::subscription::ReturnUrls;
 use glyph_runtime::common::CommonArgs;
 
+use crate::account::AccountArgs;
 use crate::stripe::StripeArgs;
 
 /// Where namespace and name of the pod's service account are mounted.
@@ -17,8 +18,9 @@ const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/names
 ///
 /// The cluster is taken from KUBECONFIG, or from the pod's service account. Secrets are read from the environment
 /// or from files in --credentials-dir, and never from flags: STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
-/// GLYPH_KEY_PEPPERS, AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_CLIENT_ID, AWS_REGION, AWS_ACCESS_KEY_ID,
-/// AWS_SECRET_ACCESS_KEY, and REDIS_URL with REDIS_CA, from which the credits used are written down (docs/redis.md).
+/// GLYPH_KEY_PEPPERS, AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_CLIENT_ID, AWS_COGNITO_CLIENT_SECRET, AWS_REGION,
+/// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and REDIS_URL with REDIS_CA, from which the credits used are written down
+/// (docs/redis.md).
 #[derive(Clone, Debug, Parser)]
 #[command(name = "glyph-operator", version = glyph_runtime::version())]
 pub struct Settings {
@@ -89,6 +91,10 @@ pub struct Settings {
     /// How Stripe is reached.
     #[command(flatten)]
     pub stripe: StripeArgs,
+
+    /// How the account API behaves.
+    #[command(flatten)]
+    pub account: AccountArgs,
 }
 
 /// The lease by which replicas agree on who leads.
@@ -127,6 +133,20 @@ impl Settings {
             .or_else(first)
             .or_else(pod)
             .unwrap_or_else(|| "default".to_owned())
+    }
+
+    /// Where the account API makes its customers.
+    #[must_use]
+    pub fn account_namespace(&self) -> String {
+        let named = self.account.account_namespace.clone();
+        named.unwrap_or_else(|| self.lease_namespace())
+    }
+
+    /// Where Stripe's portal leads back to.
+    #[must_use]
+    pub fn portal_return_url(&self) -> String {
+        let named = self.account.account_portal_return_url.clone();
+        named.unwrap_or_else(|| self.checkout_success_url.clone())
     }
 
     /// Time between full passes.

@@ -1,6 +1,7 @@
 //! `glyph-operator setup`: what is done once, before the operator runs. The chart's Job calls it before an installation and
 //! each upgrade; a person without Helm may as well.
 
+mod cognito;
 mod kinds;
 mod secrets;
 
@@ -21,6 +22,9 @@ enum What {
     /// Make what the cluster has to hold: the kinds, and Secrets that are made once. What is there stays as it is, but for
     /// the kinds, which are brought to this version.
     Cluster(Cluster),
+    /// Bring the user pool (AWS_COGNITO_USER_POOL_ID) and its app client (AWS_COGNITO_CLIENT_ID) to what the account API
+    /// needs. What is right stays as it is.
+    Cognito(cognito::Cognito),
 }
 
 #[derive(Debug, Args)]
@@ -50,12 +54,22 @@ struct Cluster {
 }
 
 impl Setup {
-    /// Does it.
+    /// Does it; what there is to tell of it.
     ///
     /// # Errors
-    /// When the cluster cannot be reached or refuses; what was done until then stays, and the same command goes on.
-    pub async fn run(self) -> anyhow::Result<()> {
-        let What::Cluster(cluster) = self.what;
+    /// When the cluster or Cognito cannot be reached or refuses; what was done until then stays, and the same command goes
+    /// on.
+    pub async fn run(self) -> anyhow::Result<String> {
+        match self.what {
+            What::Cluster(cluster) => cluster.run().await.map(|()| String::new()),
+            What::Cognito(cognito) => cognito.run().await,
+        }
+    }
+}
+
+impl Cluster {
+    async fn run(self) -> anyhow::Result<()> {
+        let cluster = self;
         cluster.logs.init()?;
         let client = Client::try_default()
             .await

@@ -20,6 +20,7 @@ mod endpoint;
 pub mod event;
 mod metrics;
 mod objects;
+mod pages;
 mod purchasing;
 mod rate;
 mod requests;

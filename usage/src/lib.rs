@@ -27,7 +27,7 @@ pub use charge::{Charge, CreditsUsed, Drawn, GIVE_BACK_WITHIN, GivenBack, MOST_G
 pub use credits::{Credits, Grant, MAX_GRANTS};
 pub use memory::MemoryCounters;
 #[cfg(feature = "redis")]
-pub use redis::{DEFAULT_DEADLINE, EvictingRedis, InvalidUrl, RedisCounters};
+pub use redis::{Attempts, DEFAULT_DEADLINE, EvictingRedis, InvalidUrl, RedisCounters};
 pub use rows::{Batch, KEEP_DAYS, KEEP_HOURS, KEEP_SOURCE, Line, MAX_ROWS, Step, UsageRow};
 pub use spend::{
     Counters, CountersError, Decision, MAX_BURST, MAX_COUNT, MAX_REQUESTS_PER_SECOND, Outcome,

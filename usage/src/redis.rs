@@ -5,6 +5,7 @@
 //! until Redis answers again; see `link`. A Redis that lost its data is raised to the highest count this process has
 //! seen; see `high_water` and `credit_marks`. Redis' own types stop here.
 
+mod attempts;
 mod cluster;
 mod give_back;
 mod link;
@@ -23,6 +24,7 @@ use redis::{Cmd, RedisResult, Script};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::attempts::Attempts;
 use self::cluster::Cluster;
 use self::link::{Line, Link, Server};
 use self::sentinels::Sentinels;

@@ -108,6 +108,11 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/* Where the account API makes its customers. */}}
+{{- define "glyph.accountNamespace" -}}
+{{- default (first (append (include "glyph.namespaces" . | fromJsonArray) .Release.Namespace)) .Values.account.namespace }}
+{{- end }}
+
 {{- define "glyph.pepperSecret" -}}
 {{- default (printf "%s-pepper" (include "glyph.fullname" .)) .Values.pepper.existingSecret }}
 {{- end }}
@@ -281,4 +286,14 @@ spec:
       matchExpressions:
         - { key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }} }
   {{- end }}
+{{- end }}
+
+{{/* The paths of the account API, as YAML. */}}
+{{- define "glyph.accountPaths" -}}
+- { path: /auth, type: Prefix }
+- { path: /billing, type: Prefix }
+- { path: /api-keys, type: Prefix }
+- { path: /plans, type: Exact }
+- { path: /docs, type: Exact }
+- { path: /openapi.json, type: Exact }
 {{- end }}

@@ -4,6 +4,7 @@
 //! Each kind has one module of the same shape: `Observed` in, [`Next`] out of `plan`, [`Settled`] out of
 //! `status`. What they share stands beside them, once.
 
+pub mod account;
 pub mod api_key;
 pub mod billing;
 pub mod condition;

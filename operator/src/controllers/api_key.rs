@@ -24,7 +24,7 @@ use crate::writer::Reported;
 /// Entry of the Secret that holds the key.
 pub const ENTRY: &str = "GLYPH_API_KEY";
 /// Annotation of the Secret: the revision of `spec.rotation` that it was made for.
-const REVISION: &str = "glyphapi.ai/revision";
+pub const REVISION: &str = "glyphapi.ai/revision";
 /// Label of the Secret: the ApiKey's public id.
 const KEY_ID: &str = "glyphapi.ai/key-id";
 

@@ -9,6 +9,7 @@
 
 mod stage;
 
+mod account;
 mod apis;
 mod catalogue;
 mod checkpoint;

@@ -1,7 +1,9 @@
 //! Cognito, played by `moto_server` (PyPI `moto`): AWS' own wire protocol on a plain HTTP address.
 //!
-//! moto checks no signatures; tests that need a refusal by AWS put the counting proxy in between.
+//! moto checks no signatures; tests that need a refusal by AWS put the counting proxy in between. What it lacks of what
+//! people do (codes that are sent and checked, above all) `parts/moto/serve.py` adds.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Request;
@@ -25,6 +27,7 @@ pub struct Cognito {
     url: String,
     pool_id: String,
     client_id: String,
+    outbox: PathBuf,
     process: Process,
 }
 
@@ -40,15 +43,12 @@ impl Cognito {
     async fn start_once() -> Result<Self> {
         let mut moto = store::blocking(|| pypi::python_with(&ensure()?)).await?;
         let port = free_port()?;
-        moto.args([
-            "-m",
-            "moto.server",
-            "-H",
-            "127.0.0.1",
-            "-p",
-            &port.to_string(),
-        ]);
-        let process = Process::start(PART, moto, run_folder("cognito")?.join("moto.log"), GRACE)?;
+        let folder = run_folder("cognito")?;
+        let outbox = folder.join("outbox");
+        moto.arg(store::recipe(PART).join("serve.py"));
+        moto.env("GLYPH_OUTBOX", &outbox);
+        moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let process = Process::start(PART, moto, folder.join("moto.log"), GRACE)?;
         let url = format!("http://{}", loopback(port));
         let probe = format!("{url}/moto-api/");
         process
@@ -60,6 +60,7 @@ impl Cognito {
             url,
             pool_id: String::new(),
             client_id: String::new(),
+            outbox,
             process,
         };
         cognito.make_pool().await?;
@@ -106,6 +107,17 @@ impl Cognito {
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// The code that was last sent to an address, if one was.
+    #[must_use]
+    pub fn code_sent_to(&self, address: &str) -> Option<String> {
+        let outbox = std::fs::read_to_string(&self.outbox).ok()?;
+        let sent = |line: &str| {
+            let letter: Value = serde_json::from_str(line).ok()?;
+            (letter["to"] == address).then(|| text(&letter, "/code"))
+        };
+        outbox.lines().rev().find_map(sent)
     }
 
     /// The attributes of a user by name, email or sub, as `{"email": …, "custom:stripe_customer_id": …}`;

@@ -13,6 +13,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
@@ -101,12 +102,16 @@ impl Process {
         self.child().try_wait().ok().flatten()
     }
 
-    /// Sends a signal; a process that is gone already is left in peace.
+    /// Sends a signal; a process that is gone already is left in peace. After SIGSTOP it has stopped, all threads of it.
     pub(crate) fn signal(&self, signal: Signal) {
         let mut child = self.child();
         if matches!(child.try_wait(), Ok(None)) {
             // It is our child and not waited for yet, so the id is still its own.
             let _ = nix::sys::signal::kill(self.pid, signal);
+            if signal == Signal::SIGSTOP {
+                let stopped = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+                let _ = waitid(Id::Pid(self.pid), stopped);
+            }
         }
     }
 

@@ -157,6 +157,16 @@ async fn a_server_that_nobody_vouches_for_is_not_asked() {
 }
 
 #[tokio::test]
+async fn attempts_are_counted_with_the_least_rights() {
+    let guarded = guarded().await;
+    let minute = Duration::from_secs(60);
+    let made = async || guarded.counters.attempt("eve", minute).await.unwrap().made;
+    assert_eq!(made().await, 1);
+    guarded.counters.forget_attempts("eve").await.unwrap();
+    assert_eq!(made().await, 1);
+}
+
+#[tokio::test]
 async fn a_user_who_lacks_a_right_is_found_out_before_a_request_depends_on_it() {
     for right in ["+evalsha +eval", "+hmget", "+ttl", "+script|load"] {
         let (_redis, url, authority) = secure(&RIGHTS.replace(right, "")).await;

@@ -164,6 +164,12 @@ impl<'a> Stage<'a> {
             .set("GLYPH_LEASE_DURATION", "5")
     }
 
+    /// Where the operator takes webhooks, and serves the account API.
+    #[must_use]
+    pub fn operator_url(&self) -> String {
+        format!("http://{}", self.operator)
+    }
+
     /// An e-mail address nobody else has.
     #[must_use]
     pub fn email(&self, name: &str) -> String {

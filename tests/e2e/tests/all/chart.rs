@@ -18,7 +18,7 @@ const LEAST: [&str; 4] = [
     "redis.bundled.enabled=true",
 ];
 /// Everything that can be left out, and is not.
-const MOST: [&str; 26] = [
+const MOST: [&str; 34] = [
     "webhook.url=https://api.example/webhooks/stripe",
     "webhook.ingress.enabled=true",
     "webhook.ingress.className=nginx",
@@ -28,6 +28,14 @@ const MOST: [&str; 26] = [
     "webhook.httpRoute.parentRefs[0].name=public",
     "webhook.httpRoute.hostnames[0]=api.example",
     "cognito.existingSecret=glyph-cognito",
+    "account.enabled=true",
+    "account.origins[0]=https://shop.example",
+    "account.portalReturnUrl=https://shop.example/account",
+    "account.ingress.enabled=true",
+    "account.ingress.host=accounts.example",
+    "account.httpRoute.enabled=true",
+    "account.httpRoute.parentRefs[0].name=public",
+    "networkPolicy.webhooks[0].ipBlock.cidr=192.0.2.0/24",
     "image.pullSecrets[0]=registry",
     "commonLabels.team=api",
     "operator.env.GLYPH_RESYNC=3600",
@@ -144,7 +152,7 @@ async fn the_api_server_takes_every_optional_value_in_a_restricted_namespace_wit
 #[tokio::test]
 async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
     let namespace = ControlPlane::shared().await?.namespace("refused").await?;
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 14] = [
         (
             &[],
             "checkout.successUrl and checkout.cancelUrl are not set",
@@ -173,6 +181,18 @@ async fn what_cannot_work_is_refused_with_a_sentence() -> Result<()> {
         (
             &[&LEAST[..], &["tiers.free=null"]].concat(),
             "which tiers does not have",
+        ),
+        (
+            &[&LEAST[..], &["account.enabled=true"]].concat(),
+            "account.enabled needs cognito.existingSecret",
+        ),
+        (
+            &[
+                &LEAST[..],
+                &["account.ingress.enabled=true,account.ingress.host=a.example"],
+            ]
+            .concat(),
+            "leads to an account API that is off",
         ),
         (
             &[&LEAST[..], &["operator.replica=3"]].concat(),

@@ -2,6 +2,7 @@
 //! each has a namespace, a Stripe, a Redis and programs of its own.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod account;
 mod chart;
 mod monitoring;
 mod outages;
