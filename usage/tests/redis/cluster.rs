@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use glyph_harness::redis::RedisCluster;
 use glyph_usage::{
-    Counters, CountersError, CreditsUsed, DEFAULT_DEADLINE, Grant, RedisCounters, Spend,
-    Unavailable,
+    Charge, Counters, CountersError, CreditsUsed, DEFAULT_DEADLINE, GivenBack, Grant,
+    RedisCounters, Spend, Unavailable,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::places::{Elsewhere, clustered_with};
-use crate::support::{MONTH, PLAIN, RELAXED, connect_to, eventually};
+use crate::support::{MONTH, PLAIN, RELAXED, connect_to, eventually, redis_now};
 
 /// As the breaker has it.
 const FAILURES_TO_OPEN: usize = 5;
@@ -43,7 +43,7 @@ async fn customer_of(redis: &RedisCluster, master: usize) -> String {
 /// A slot with what is counted of a customer in it, on its way from one master to another.
 struct Moving {
     slot: u16,
-    keys: [String; 2],
+    keys: [String; 3],
     from: usize,
     to: usize,
 }
@@ -57,6 +57,7 @@ impl Moving {
             keys: [
                 format!("glyph:{{{customer}}}:quota:{}", MONTH.start),
                 format!("glyph:{{{customer}}}:rate:key"),
+                format!("glyph:{{{customer}}}:returned:{}", MONTH.start),
             ],
             from,
             to: (from + 1) % 3,
@@ -81,6 +82,18 @@ async fn a_slot_that_moves_is_followed_at_each_stage_and_the_count_goes_on() {
     let Elsewhere {
         redis, counters, ..
     } = &clustered_with(RELAXED).await;
+    // A node that is being given a slot takes a request only when it has all of its keys: so there is something returned.
+    let charge = Charge {
+        customer: "alice".into(),
+        id: "one".to_owned(),
+        at: redis_now(redis.master(0)).await,
+        period: MONTH,
+        calls: 1,
+        credits: Vec::new(),
+    };
+    let used = used_after_one_more(counters, "alice").await;
+    assert_eq!(used.unwrap(), 1);
+    assert_eq!(counters.give_back(&charge).await.unwrap(), GivenBack::Now);
     let mut expected = 0;
     let mut one_more = async |stage: &str| {
         expected += 1;
@@ -91,6 +104,7 @@ async fn a_slot_that_moves_is_followed_at_each_stage_and_the_count_goes_on() {
     let moving = Moving::begin(redis, "alice").await;
     one_more("about to move").await;
     moving.key(redis, 0).await;
+    moving.key(redis, 2).await;
     one_more("moved, and asked for at the new node").await;
     moving.end(redis).await;
     one_more("given to the new node").await;
