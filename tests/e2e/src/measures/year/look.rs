@@ -102,7 +102,7 @@ impl Customer {
         Ok(said)
     }
 
-    /// Every counter there is of the customer: of each month by its beginning, and of credits.
+    /// Every counter there is of the customer that decides: of each month by its beginning, and of credits.
     async fn redis(&self, world: &World<'_>) -> Result<String> {
         const ALL: &str = "local all = {} \
             for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
@@ -121,6 +121,8 @@ impl Customer {
             let (key, count) = counter.split_once('=').context("not a counter")?;
             match key.strip_prefix(&of_customer).context("another's")? {
                 "credits" => credits = Some(format!("{count} credits")),
+                // Figures for people, which decide nothing.
+                key if key.starts_with("usage:") => {}
                 key => {
                     let start: i64 = key.strip_prefix("quota:").context("no quota")?.parse()?;
                     months.insert(start, format!("{count} since {}", moment(start)?));
