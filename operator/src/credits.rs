@@ -26,10 +26,10 @@ use crate::world::World;
 mod balance;
 
 /// The setting that holds the URL of the counters.
-pub const REDIS_URL: &str = "REDIS_URL";
+const REDIS_URL: &str = "REDIS_URL";
 /// The setting that holds the authority which vouches for Redis' certificate, if everybody's do not.
-pub const REDIS_CA: &str = "REDIS_CA";
-/// How long Redis may take: nobody waits for it here.
+const REDIS_CA: &str = "REDIS_CA";
+/// How long Redis may take: no request to the API that is sold waits for it here.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// So many turns there are from one look at everybody's quota to the next.
 const QUOTAS_EVERY: usize = 6;
@@ -74,14 +74,17 @@ pub async fn keep<B, I>(world: Arc<World<B, I>>, wakes: &broadcast::Sender<Wake>
 
 /// The counters at `REDIS_URL`, if there is one. Its absence is said once.
 fn counters(credentials: &Credentials, told: &mut bool) -> Option<RedisCounters> {
-    let Ok(url) = credentials.get(REDIS_URL) else {
-        if !std::mem::replace(told, true) {
-            tracing::warn!(
-                "REDIS_URL is not given: what is used of credits is not written down, and lost with Redis"
-            );
-        }
-        return None;
-    };
+    if credentials.get(REDIS_URL).is_err() && !std::mem::replace(told, true) {
+        tracing::warn!(
+            "REDIS_URL is not given: what is used of credits is not written down, and lost with Redis"
+        );
+    }
+    redis(credentials)
+}
+
+/// The counters at `REDIS_URL`, if there is one that can be used; one that cannot is said.
+pub(crate) fn redis(credentials: &Credentials) -> Option<RedisCounters> {
+    let url = credentials.get(REDIS_URL).ok()?;
     let authority = credentials.get(REDIS_CA).ok();
     let authority = authority.as_ref().map(Secret::expose);
     RedisCounters::new(url.expose(), authority, DEADLINE)

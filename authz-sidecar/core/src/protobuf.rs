@@ -112,6 +112,20 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)
 }
 
+/// An entry of a map by texts: its key, and its value as it stands.
+pub(crate) fn map_entry(message: &[u8]) -> Result<(&str, &[u8]), Malformed> {
+    let (mut key, mut value) = ("", [].as_slice());
+    each(message, |number, bytes| {
+        match number {
+            1 => key = text(bytes)?,
+            2 => value = bytes,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok((key, value))
+}
+
 /// A message that is being written.
 pub(crate) struct Writer(Vec<u8>);
 

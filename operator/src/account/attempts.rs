@@ -9,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use glyph_operator_core::account::address::{caller, counted_as};
 use glyph_operator_core::account::names::digest;
-use glyph_runtime::Secret;
 use glyph_runtime::credentials::Credentials;
 use glyph_usage::{
     Attempts as Made, Counters as _, CountersError, Period, RedisCounters, Step, Unavailable,
@@ -21,10 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::problem::{Answer, Problem, ProblemCode};
 use super::settings::AccountArgs;
 use super::{Account, Peer};
-use crate::credits::{REDIS_CA, REDIS_URL};
+use crate::credits::redis;
 
-/// How long Redis may take.
-const DEADLINE: Duration = Duration::from_secs(2);
 /// In which requests are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 /// In which attempts are counted.
@@ -43,7 +40,7 @@ impl LateCounters {
     pub async fn keep_connected(self, credentials: Credentials, stop: CancellationToken) {
         let mut changed = credentials.changed();
         while !stop.is_cancelled() {
-            let counters = counters(&credentials);
+            let counters = redis(&credentials);
             self.0.store(counters.clone().map(Arc::new));
             let connected = async {
                 if let Some(counters) = &counters
@@ -87,15 +84,6 @@ impl LateCounters {
     async fn attempt(&self, who: &str, window: Duration) -> Result<Made, CountersError> {
         self.get()?.attempt(who, window).await
     }
-}
-
-fn counters(credentials: &Credentials) -> Option<RedisCounters> {
-    let url = credentials.get(REDIS_URL).ok()?;
-    let authority = credentials.get(REDIS_CA).ok();
-    let authority = authority.as_ref().map(Secret::expose);
-    RedisCounters::new(url.expose(), authority, DEADLINE)
-        .inspect_err(|error| tracing::error!(%error, "the credential REDIS_URL cannot be used"))
-        .ok()
 }
 
 /// The address that a request is counted as.

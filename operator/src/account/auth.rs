@@ -180,12 +180,9 @@ pub(super) async fn resend(
     Input(addressee): Input<Addressee>,
 ) -> Answer<With<Done>> {
     account.configured()?;
-    let begun = Instant::now();
     let email = email(&addressee.email)?;
-    account.attempts().of(&email, &address).await?;
-    hidden(account.pool.resend(&email).await)?;
-    sleep_until(begun + AT_LEAST).await;
-    Ok(sent())
+    let sent = account.pool.resend(&email);
+    account.send_code(&email, &address, sent).await
 }
 
 /// Have a code sent to set a new password with.
@@ -197,18 +194,27 @@ pub(super) async fn forgot(
     Input(addressee): Input<Addressee>,
 ) -> Answer<With<Done>> {
     account.configured()?;
-    let begun = Instant::now();
     let email = email(&addressee.email)?;
-    account.attempts().of(&email, &address).await?;
-    hidden(account.pool.forgot(&email).await)?;
-    sleep_until(begun + AT_LEAST).await;
-    Ok(sent())
+    let sent = account.pool.forgot(&email);
+    account.send_code(&email, &address, sent).await
 }
 
-fn sent() -> With<Done> {
-    let detail = "If the address is known here and a code is due, it was sent there.";
-    let status = "code_sent";
-    (StatusCode::ACCEPTED, Json(Done { status, detail }))
+impl Account {
+    /// Counts an attempt for `who`, has the code sent, and tells nobody by answer or time whether one was.
+    async fn send_code<T>(
+        &self,
+        who: &str,
+        address: &Address,
+        sent: impl Future<Output = PoolResult<T>>,
+    ) -> Answer<With<Done>> {
+        let begun = Instant::now();
+        self.attempts().of(who, address).await?;
+        hidden(sent.await)?;
+        sleep_until(begun + AT_LEAST).await;
+        let detail = "If the address is known here and a code is due, it was sent there.";
+        let status = "code_sent";
+        Ok((StatusCode::ACCEPTED, Json(Done { status, detail })))
+    }
 }
 
 /// Set a new password with the code that was sent.

@@ -4,7 +4,7 @@
 //!
 //! Of a request nothing is looked at but the receipt that our own answer to its check has put into its metadata.
 
-use crate::protobuf::{Fields, Malformed, Value, each, text};
+use crate::protobuf::{Fields, Malformed, Value, each, map_entry, text};
 use crate::wire::answer::{METADATA, RECEIPT};
 
 /// Flags that say that the API (or the way to it) broke off: `upstream_remote_reset`, `upstream_connection_failure`,
@@ -128,20 +128,6 @@ fn metadata_of<'a>(logged: &mut Logged<'a>, message: &'a [u8]) -> Result<(), Mal
         }
         Ok(())
     })
-}
-
-/// An entry of a map from texts to messages.
-fn map_entry(message: &[u8]) -> Result<(&str, &[u8]), Malformed> {
-    let (mut key, mut value) = ("", [].as_slice());
-    each(message, |number, bytes| {
-        match number {
-            1 => key = text(bytes)?,
-            2 => value = bytes,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok((key, value))
 }
 
 /// The number in a field of a message; 0 when it is not there.

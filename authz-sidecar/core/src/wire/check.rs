@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::protobuf::{Malformed, each, text};
+use crate::protobuf::{Malformed, each, map_entry, text};
 use crate::request::RequestView;
 
 /// Reads a `CheckRequest`.
@@ -106,20 +106,6 @@ fn header_value(message: &[u8]) -> Result<(&str, &[u8]), Malformed> {
         raw_value
     };
     Ok((name, value))
-}
-
-/// An entry of `map<string, string>`.
-fn map_entry(message: &[u8]) -> Result<(&str, &[u8]), Malformed> {
-    let (mut key, mut value) = ("", [].as_slice());
-    each(message, |number, bytes| {
-        match number {
-            1 => key = text(bytes)?,
-            2 => value = bytes,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok((key, value))
 }
 
 /// The gateway's own words on a route: `context_extensions: {glyph.cost: "5", glyph.scopes: "items:write"}`.

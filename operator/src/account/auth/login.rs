@@ -329,15 +329,7 @@ pub(in crate::account) async fn change_email(
     caller: LoggedIn,
     Input(wanted): Input<Addressee>,
 ) -> Answer<super::With<Done>> {
-    let begun = Instant::now();
     let email = email(&wanted.email)?;
-    account.attempts().of(&caller.person.sub, &address).await?;
-    super::hidden(
-        account
-            .pool
-            .change_email(caller.token.expose(), &email)
-            .await,
-    )?;
-    sleep_until(begun + AT_LEAST).await;
-    Ok(super::sent())
+    let sent = account.pool.change_email(caller.token.expose(), &email);
+    account.send_code(&caller.person.sub, &address, sent).await
 }
